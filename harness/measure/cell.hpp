@@ -1,0 +1,66 @@
+// One point of a sweep, and the table of its axes: --set, sweep files, CSV, help and dictionary read it.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace noisefloor {
+
+/// Every factor has a value; an empty text means "not applicable".
+struct Cell {
+  std::string sweep;
+  std::string workload = "etl";
+  std::string strategy = "sequential";
+  std::string delivery = "unordered";
+  std::string kernel = "auto";  ///< resolved to the kernel's own name before it is recorded
+  std::string format = "int16";
+  int workers = 1;
+  std::uint32_t tasks = 1;
+  std::uint64_t task_size = 1;
+  std::optional<std::uint64_t> task_ns;  ///< measured by the engine, never set by a user
+  std::uint32_t chunk_size = 1;
+  std::string schedule;
+  std::string runtime;
+  std::string ship;
+  std::string transport;
+  std::string pool;
+  std::string bind;
+  std::string wait_policy;
+  std::string output_mode;
+  std::string pitfall;
+  std::string variant;
+
+  friend bool operator==(const Cell&, const Cell&) = default;
+};
+
+struct Axis {
+  std::string_view name;
+  std::string_view help;
+  std::string_view unavailable;  ///< always empty: `list` prints all tables alike
+  std::string (*get)(const Cell&);
+  /// Throws UsageError: what is wrong with the value and what may stand there.
+  void (*set)(Cell&, std::string_view value);
+  bool settable;  ///< by users; `sweep` and `task_ns` are the engine's
+};
+
+/// In the order of the CSV's factor columns.
+std::span<const Axis> axes() noexcept;
+
+/// The settable axis called `name`; throws UsageError with the nearest name.
+const Axis& select_axis(std::string_view name);
+
+/// "workload=etl,strategy=openmp,…": all axes that are not empty, in table order.
+std::string format_cell(const Cell& cell);
+
+/// The inverse, over the defaults above; accepts `sweep` and `task_ns` too.
+/// Throws UsageError for an unknown or repeated axis and for bad values.
+Cell parse_cell(std::string_view text);
+
+/// 12 hexadecimal digits: a hash of format_cell() without task_ns. The same in every run and build.
+std::string cell_id(const Cell& cell);
+
+}  // namespace noisefloor

@@ -1,0 +1,71 @@
+// How tasks are run, and nothing about what they do.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "harness/workloads/workload.hpp"
+
+namespace noisefloor {
+
+/// Called once per finished chunk, by any worker, concurrently and in any order. The spans live only
+/// during the call. Must not throw.
+using OnChunk = std::function<void(std::span<const TaskResult> results, std::span<const std::byte> returned)>;
+
+/// OpenMP's loop schedules; other strategies take `dynamic` only.
+enum class Schedule : std::uint8_t { none, static_, dynamic, guided };
+
+struct StrategyOptions {
+  int workers = 1;  ///< >= 1
+  std::uint32_t chunk_size =
+      1;                     ///< >= 1: consecutive tasks that a worker takes at a time; the last chunk may be shorter
+  std::uint32_t window = 0;  ///< chunks that may be taken beyond the oldest unfinished one; 0: no bound
+  Schedule schedule = Schedule::none;       ///< none: the strategy's own default
+  const std::atomic<bool>* stop = nullptr;  ///< once true, no further chunk is taken; what runs is finished
+};
+
+/// Runs the tasks of one workload. Made after the workload (so that workers forked in make() see its
+/// shared buffers), and gone before it.
+class Executor {
+ public:
+  Executor() = default;
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+  virtual ~Executor() = default;
+
+  /// Runs every task once and returns when all are done (or, after `stop`, when those taken are). May be
+  /// called again. Throws only when the executor itself cannot go on; never because of a task.
+  virtual void run(const OnChunk& on_chunk) = 0;
+
+  /// Digest of the output of the last run(): of the selected iteration, all tasks.
+  [[nodiscard]] virtual std::uint64_t digest() const = 0;
+};
+
+struct Strategy {
+  std::string_view name;
+  std::string_view help;
+  std::string_view unavailable;  ///< why it cannot run here; empty if it can
+  /// Why these options cannot be honoured; empty if they can. Never silently ignored.
+  std::string (*refuse)(const StrategyOptions&);
+  /// Keeps references to the workload and to options.stop.
+  std::unique_ptr<Executor> (*make)(const Workload&, const StrategyOptions&);
+};
+
+/// All strategies, `sequential` first; the order of help, CSV and legends.
+std::span<const Strategy> strategies() noexcept;
+
+/// The strategy called `name`. Throws UsageError for an unknown name, MissingError for an unavailable one.
+const Strategy& select_strategy(std::string_view name);
+
+/// strategy.make() after strategy.refuse(): throws UsageError with the reason.
+std::unique_ptr<Executor> make_executor(const Strategy& strategy, const Workload& workload,
+                                        const StrategyOptions& options);
+
+}  // namespace noisefloor

@@ -1,0 +1,47 @@
+// The table of workloads, and what each needs to be made.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "harness/workloads/workload.hpp"
+#include "kernels/kernel.hpp"
+
+namespace noisefloor {
+
+/// Standard deviation of the benchmarks' noise, relative to full scale: about 98 int16 steps.
+inline constexpr double kBenchmarkAmplitude = 0.003;
+
+struct WorkloadOptions {
+  std::uint32_t tasks = 1;          ///< >= 0
+  std::uint64_t task_size = 1;      ///< >= 1; samples (etl, noise) or chain steps (spin)
+  const Kernel* kernel = nullptr;   ///< never null for etl and noise; ignored by spin
+  std::string format = "int16";     ///< int16 | float32: sample format of the buffers or test signals
+  std::string output_mode = "new";  ///< etl only: new | replace
+  std::uint64_t seed = 1;           ///< of the noise
+};
+
+struct WorkloadRow {
+  std::string_view name;
+  std::string_view help;
+  std::string_view unavailable;
+  std::string_view task_size_unit;  ///< "samples", "steps"
+  bool uses_kernel;                 ///< kernel and format matter
+  bool uses_files;                  ///< output_mode matters
+  /// Throws UsageError for options that the workload cannot honour, Error where signals cannot be made.
+  std::unique_ptr<Workload> (*make)(const WorkloadOptions&);
+};
+
+std::span<const WorkloadRow> workloads() noexcept;
+/// Throws UsageError for an unknown name (the nearest is suggested).
+const WorkloadRow& select_workload(std::string_view name);
+
+/// The kernel called `name`. "auto" is $NOISEFLOOR_KERNEL where that is set, else the widest that can run
+/// here. Throws UsageError for an unknown name, MissingError for one that this CPU cannot run.
+const Kernel& select_kernel(std::string_view name);
+
+}  // namespace noisefloor

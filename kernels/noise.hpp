@@ -1,0 +1,129 @@
+// What the noise is: the one-page definition that every kernel but `naive` reproduces bit for bit.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace noisefloor {
+
+// Sample i of the noise is a pure function of (seed, stream, i): no state survives a call, so any
+// worker may start at any sample.
+//
+//   block  b = i / 4096            each block is seeded afresh
+//   group  g = (i % 4096) / 32     each of 16 lanes draws one pair of normals per group
+//   lane   l = i % 16              the first 16 samples of a group are the cosines of lanes 0…15,
+//   part   h = (i % 32) / 16       the last 16 (h = 1) the sines of the same lanes
+//
+// Lane l of block b starts as sfc32 with the state philox4x32_10(key = seed, counter = {b, l, stream}).
+// It draws two 32-bit words per group; Box-Muller turns them into two independent normals.
+//
+// All arithmetic is IEEE float32, round to nearest even, with fused multiply-add exactly where fma()
+// is written and nowhere else (compile with -ffp-contract=off).
+struct NoiseKey {
+  std::uint64_t seed;    ///< the user's seed
+  std::uint64_t stream;  ///< which signal: stream_of(relative path, copy)
+
+  friend bool operator==(const NoiseKey&, const NoiseKey&) = default;
+};
+
+inline constexpr std::uint32_t kBlockSamples = 4096;  ///< samples per seeding
+inline constexpr std::uint32_t kGroupSamples = 32;    ///< samples per step of all lanes
+inline constexpr std::uint32_t kLanes = 16;           ///< logical lanes, whatever the vector width
+inline constexpr float kLargestNormal = 6.56F;        ///< |z| never exceeds this: sqrt(2 ln 2^31) rounded up
+
+/// The stream of a file: FNV-1a (64 bits) over the bytes of its relative path, then over the copy
+/// number (0 for the first) as 8 bytes, least significant first.
+constexpr std::uint64_t stream_of(const char* path, std::size_t size, std::uint64_t copy = 0) noexcept {
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  for (std::size_t i = 0; i < size; ++i) {
+    hash = (hash ^ static_cast<unsigned char>(path[i])) * 0x100000001b3U;
+  }
+  for (int i = 0; i < 8; ++i) hash = (hash ^ ((copy >> (8 * i)) & 0xffU)) * 0x100000001b3U;
+  return hash;
+}
+
+// The constants of the definition.
+// Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11.
+inline constexpr std::uint32_t kPhiloxMultiplier[2] = {0xD2511F53U, 0xCD9E8D57U};
+inline constexpr std::uint32_t kPhiloxWeyl[2] = {0x9E3779B9U, 0xBB67AE85U};
+inline constexpr int kPhiloxRounds = 10;
+// sfc32: Doty-Humphrey, "PractRand", small fast counting generator.
+inline constexpr int kSfcRight = 9, kSfcLeft = 3, kSfcRotate = 21;
+// -2 ln(u) on one octave, u = 2^e·m with 1 <= m < 2, is linear in the bits of u up to a bump that
+// vanishes at both ends: kLogSlope·y + (1/4 - t²)·P(t), t = m - 3/2. P is a minimax fit (Lawson's
+// iteration) of the relative error of the sum: 7.4e-6.
+inline constexpr float kLogSlope = -0x1.62e43p-23F;  ///< -2 ln(2) · 2^-23, per unit in the last place
+inline constexpr float kLogBump[5] = {-0x1.e26c1ap-2F, 0x1.b1ae8p-3F, -0x1.b93134p-4F, 0x1.f068ap-5F, -0x1.c0c864p-6F};
+// sin(πa)/a and cos(πa) as polynomials in a², |a| <= 1/2; minimax errors 9.4e-7 (relative), 6.7e-6.
+inline constexpr float kSine[4] = {0x1.921f9cp1F, -0x1.4ab628p2F, 0x1.4594dcp1F, -0x1.1de632p-1F};
+inline constexpr float kCosine[4] = {0x1.ffff2p-1F, -0x1.3bc5a4p2F, 0x1.02a468p2F, -0x1.38dd76p0F};
+
+/// The definition in scalar code. `Unit` is a type of the including translation unit (in an anonymous
+/// namespace), so that no two units with different instruction sets share an inline function.
+template <class Unit>
+struct Noise {
+  /// One lane: sfc32.
+  struct Lane {
+    std::uint32_t a, b, c, counter;
+
+    std::uint32_t next() noexcept {
+      const std::uint32_t result = a + b + counter;
+      counter += 1;
+      a = b ^ (b >> kSfcRight);
+      b = c + (c << kSfcLeft);
+      c = ((c << kSfcRotate) | (c >> (32 - kSfcRotate))) + result;
+      return result;
+    }
+  };
+
+  /// Lane `lane` of block `block` at its start: four words of Philox4x32-10.
+  static Lane seed(NoiseKey key, std::uint64_t block, std::uint32_t lane) noexcept {
+    std::uint32_t c0 = static_cast<std::uint32_t>(block);
+    std::uint32_t c1 = (static_cast<std::uint32_t>(block >> 32) << 4) | lane;
+    std::uint32_t c2 = static_cast<std::uint32_t>(key.stream);
+    std::uint32_t c3 = static_cast<std::uint32_t>(key.stream >> 32);
+    std::uint32_t k0 = static_cast<std::uint32_t>(key.seed);
+    std::uint32_t k1 = static_cast<std::uint32_t>(key.seed >> 32);
+    for (int round = 0; round < kPhiloxRounds; ++round) {
+      const std::uint64_t p0 = std::uint64_t{kPhiloxMultiplier[0]} * c0;
+      const std::uint64_t p1 = std::uint64_t{kPhiloxMultiplier[1]} * c2;
+      c0 = static_cast<std::uint32_t>(p1 >> 32) ^ c1 ^ k0;
+      c2 = static_cast<std::uint32_t>(p0 >> 32) ^ c3 ^ k1;
+      c1 = static_cast<std::uint32_t>(p1);
+      c3 = static_cast<std::uint32_t>(p0);
+      k0 += kPhiloxWeyl[0];
+      k1 += kPhiloxWeyl[1];
+    }
+    return {c0, c1, c2, c3};
+  }
+
+  /// A point of the plane: its coordinates radius·cosine and radius·sine are independent N(0, 1).
+  struct Pair {
+    float radius, cosine, sine;
+  };
+
+  /// Box-Muller. The magnitude of `x` (31 bits, made odd) gives the radius, its sign the half plane,
+  /// `y` the angle within it.
+  static Pair box_muller(std::uint32_t x, std::uint32_t y) noexcept {
+    const std::uint32_t bits = as_bits(static_cast<float>(static_cast<std::int32_t>(x | 1U)));  // ± 2^31·u
+    const float units = static_cast<float>(static_cast<std::int32_t>(bits & 0x7fffffffU) - 0x4f000000);
+    const float t = as_float((bits & 0x007fffffU) | 0x3f800000U) - 1.5F;
+    const float bump = fma(fma(fma(fma(kLogBump[4], t, kLogBump[3]), t, kLogBump[2]), t, kLogBump[1]), t, kLogBump[0]);
+    const float squared = fma(fma(-t, t, 0.25F), bump, units * kLogSlope);  // -2 ln u >= 0
+    const float radius = as_float(as_bits(square_root(squared)) | (bits & 0x80000000U));
+
+    const float a = static_cast<float>(static_cast<std::int32_t>(y)) * 0x1p-32F;  // half turns
+    const float q = a * a;
+    const float sine = a * fma(fma(fma(kSine[3], q, kSine[2]), q, kSine[1]), q, kSine[0]);
+    const float cosine = fma(fma(fma(kCosine[3], q, kCosine[2]), q, kCosine[1]), q, kCosine[0]);
+    return {radius, cosine, sine};
+  }
+
+  static float fma(float x, float y, float z) noexcept { return __builtin_fmaf(x, y, z); }
+  static float square_root(float x) noexcept { return __builtin_sqrtf(x); }
+  static std::uint32_t as_bits(float x) noexcept { return __builtin_bit_cast(std::uint32_t, x); }
+  static float as_float(std::uint32_t x) noexcept { return __builtin_bit_cast(float, x); }
+};
+
+}  // namespace noisefloor
