@@ -1,0 +1,34 @@
+// One launch: this process measures one cell and makes one row per timed repetition.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/measure/cell.hpp"
+#include "harness/measure/columns.hpp"
+
+namespace noisefloor {
+
+inline constexpr int kLaunchProtocol = 1;
+inline constexpr std::uint64_t kLeastRepetitionNs = 5'000'000;
+
+struct LaunchOptions {
+  Cell cell;
+  std::uint32_t iterations = 0;  ///< per repetition; 0: doubled from 1 until a repetition lasts kLeastRepetitionNs
+  int repetitions = 5;           ///< timed; >= 1
+  int warmups = 2;               ///< untimed repetitions before them; >= 0
+  std::uint64_t seed = 1;        ///< of the noise
+  std::optional<std::uint64_t> expected_digest;  ///< empty: computed here first, sequentially with the scalar kernel
+};
+
+/// Measures the cell. Every repetition's output is verified with the clock stopped; a digest that
+/// differs, a task that failed or a count that is wrong makes its row `wrong_output` or `failed`, with
+/// the message. A cell that cannot run here gives one `skipped` row with the reason. Throws UsageError
+/// for a cell that means nothing (unknown names, workers 0). Call it once per process: the peak memory
+/// and Google Benchmark's registry are per process.
+std::vector<Row> launch(const LaunchOptions& options);
+
+}  // namespace noisefloor

@@ -1,0 +1,28 @@
+// Facts about this machine and this build: what machine.json records and doctor explains.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace noisefloor {
+
+/// CPUs that really are ours: affinity mask ∩ cgroup quota (v1 and v2, rounded up), at least 1.
+int available_workers();
+
+/// Everything that machine.json holds, with `machine_id` and `build_id` in it. `corpus_folder` is where
+/// the test signals and outputs lie: its file system is part of the facts.
+nlohmann::json machine_facts(const std::string& corpus_folder);
+
+/// 8 hexadecimal digits: a hash of the facts that make times comparable (CPU model and flags, CPUs that
+/// are ours, memory, file system type, kernel release), not of those that drift (load, clock).
+std::string machine_id(const nlohmann::json& facts);
+
+/// 16 hexadecimal digits: a hash of this program's file.
+std::string build_id();
+
+/// What makes timings doubtful here, and what to do about it: one sentence each.
+std::vector<std::string> doubts(const nlohmann::json& facts);
+
+}  // namespace noisefloor
