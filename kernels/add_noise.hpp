@@ -1,0 +1,341 @@
+// One vector body for all instruction sets, generic over the xsimd architecture. For kernel units only.
+// SPDX-License-Identifier: MIT
+//
+// It computes kernels/noise.hpp, 32 samples a step: the 16 lanes lie in 1 register (AVX-512), 2 (AVX2)
+// or 4 (NEON). Every name is templated on the architecture, so that no two units share a symbol.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include "kernels/kernel.hpp"
+#include "kernels/simd_compat.hpp"
+
+namespace noisefloor::simd {
+
+template <class Arch>
+struct AddNoise {
+  using Floats = Batch<float, Arch>;
+  using Ints = Batch<std::int32_t, Arch>;
+  using Words = Batch<std::uint32_t, Arch>;
+  using Wides = Batch<std::uint64_t, Arch>;
+  using Shorts = Batch<std::int16_t, Arch>;
+  static constexpr std::size_t kWidth = Floats::size;
+  static constexpr std::size_t kRegisters = kLanes / kWidth;
+  static_assert(kRegisters * kWidth == kLanes);
+
+  static Floats fma(const Floats& x, const Floats& y, const Floats& z) noexcept {
+    return Fused<Arch>::multiply_add(x, y, z);
+  }
+
+  /// sfc32 in all lanes.
+  struct Lanes {
+    Words a[kRegisters], b[kRegisters], c[kRegisters], counter[kRegisters];
+
+    Words next(std::size_t r) noexcept {
+      const Words result = a[r] + b[r] + counter[r];
+      counter[r] = counter[r] + Words(1U);
+      a[r] = b[r] ^ (b[r] >> kSfcRight);
+      b[r] = c[r] + (c[r] << kSfcLeft);
+      c[r] = rotate_left<kSfcRotate>(c[r]) + result;
+      return result;
+    }
+  };
+
+  /// Philox4x32-10 of every second lane, each in the low half of a 64-bit element. What lands in the
+  /// high halves never reaches a low one.
+  static void philox(NoiseKey key, std::uint64_t block, Wides lane, Wides out[4]) noexcept {
+    Wides c0(block & 0xffffffffU);
+    Wides c1 = Wides((block >> 32) << 4) | lane;
+    Wides c2(key.stream & 0xffffffffU);
+    Wides c3(key.stream >> 32);
+    std::uint32_t k0 = static_cast<std::uint32_t>(key.seed);
+    std::uint32_t k1 = static_cast<std::uint32_t>(key.seed >> 32);
+    const Wides m0(std::uint64_t{kPhiloxMultiplier[0]});
+    const Wides m1(std::uint64_t{kPhiloxMultiplier[1]});
+    for (int round = 0; round < kPhiloxRounds; ++round) {
+      const Wides p0 = Widening<Arch>::multiply(m0, c0);
+      const Wides p1 = Widening<Arch>::multiply(m1, c2);
+      c0 = (p1 >> 32) ^ c1 ^ Wides(std::uint64_t{k0});
+      c2 = (p0 >> 32) ^ c3 ^ Wides(std::uint64_t{k1});
+      c1 = p1;
+      c3 = p0;
+      k0 += kPhiloxWeyl[0];
+      k1 += kPhiloxWeyl[1];
+    }
+    out[0] = c0;
+    out[1] = c1;
+    out[2] = c2;
+    out[3] = c3;
+  }
+
+  static Lanes seed(NoiseKey key, std::uint64_t block) noexcept {
+    alignas(64) static constexpr std::uint64_t kEven[8] = {0, 2, 4, 6, 8, 10, 12, 14};
+    Lanes lanes;
+    const Wides low_half(std::uint64_t{0xffffffffU});
+    for (std::size_t r = 0; r < kRegisters; ++r) {
+      const Wides even = Wides::load_unaligned(kEven + r * Wides::size);
+      Wides e[4], o[4];
+      philox(key, block, even, e);
+      philox(key, block, even | Wides(std::uint64_t{1}), o);
+      lanes.a[r] = bits_as<std::uint32_t>((e[0] & low_half) | (o[0] << 32));
+      lanes.b[r] = bits_as<std::uint32_t>((e[1] & low_half) | (o[1] << 32));
+      lanes.c[r] = bits_as<std::uint32_t>((e[2] & low_half) | (o[2] << 32));
+      lanes.counter[r] = bits_as<std::uint32_t>((e[3] & low_half) | (o[3] << 32));
+    }
+    return lanes;
+  }
+
+  struct Pairs {
+    Floats radius, cosine, sine;
+  };
+
+  static Pairs box_muller(const Words& x, const Words& y) noexcept {
+    const Words bits = bits_as<std::uint32_t>(to_float(bits_as<std::int32_t>(x | Words(1U))));
+    const Ints magnitude = bits_as<std::int32_t>(bits & Words(0x7fffffffU));
+    const Floats units = to_float(magnitude - Ints(0x4f000000));
+    const Floats t = bits_as<float>((bits & Words(0x007fffffU)) | Words(0x3f800000U)) - Floats(1.5F);
+    Floats bump = fma(Floats(kLogBump[4]), t, Floats(kLogBump[3]));
+    bump = fma(bump, t, Floats(kLogBump[2]));
+    bump = fma(bump, t, Floats(kLogBump[1]));
+    bump = fma(bump, t, Floats(kLogBump[0]));
+    const Floats squared = fma(fma(-t, t, Floats(0.25F)), bump, units * Floats(kLogSlope));
+    const Words root = bits_as<std::uint32_t>(xsimd::sqrt(squared));
+    const Floats radius = bits_as<float>(root | (bits & Words(0x80000000U)));
+
+    const Floats a = to_float(bits_as<std::int32_t>(y)) * Floats(0x1p-32F);
+    const Floats q = a * a;
+    Floats sine = fma(Floats(kSine[3]), q, Floats(kSine[2]));
+    sine = fma(sine, q, Floats(kSine[1]));
+    sine = a * fma(sine, q, Floats(kSine[0]));
+    Floats cosine = fma(Floats(kCosine[3]), q, Floats(kCosine[2]));
+    cosine = fma(cosine, q, Floats(kCosine[1]));
+    cosine = fma(cosine, q, Floats(kCosine[0]));
+    return {radius, cosine, sine};
+  }
+
+  /// The next 32 samples' worth: reach[k]·direction[k] in sample order is sigma·z, W samples a register.
+  struct Group {
+    Floats reach[kRegisters];  // sigma·radius of the lanes
+    Floats cosine[kRegisters], sine[kRegisters];
+  };
+
+  static Group next_group(Lanes& lanes, const Floats& sigma) noexcept {
+    Group group;
+    for (std::size_t r = 0; r < kRegisters; ++r) {
+      const Words x = lanes.next(r);
+      const Words y = lanes.next(r);
+      const Pairs pairs = box_muller(x, y);
+      group.reach[r] = pairs.radius * sigma;
+      group.cosine[r] = pairs.cosine;
+      group.sine[r] = pairs.sine;
+    }
+    return group;
+  }
+
+  /// Samples of a group that are the caller's; the others are padding, which is 0.
+  struct Range {
+    std::size_t first = 0, last = kGroupSamples;
+  };
+
+  // Each format adds one group of 32 samples and keeps count of what saturated within the range.
+
+  struct FloatFormat {
+    using Sample = float;
+    Floats sigma;
+    std::size_t saturated() const noexcept { return 0; }
+    void end_block() noexcept {}
+    void add(const float* in, float* out, Lanes& lanes, Range = {}) noexcept {
+      const Group group = next_group(lanes, sigma);
+      for (std::size_t r = 0; r < kRegisters; ++r) {
+        const float* cosine_in = in + r * kWidth;
+        const float* sine_in = cosine_in + kLanes;
+        const Floats first = fma(group.reach[r], group.cosine[r], Floats::load_unaligned(cosine_in));
+        const Floats second = fma(group.reach[r], group.sine[r], Floats::load_unaligned(sine_in));
+        first.store_unaligned(out + r * kWidth);
+        second.store_unaligned(out + kLanes + r * kWidth);
+      }
+    }
+  };
+
+  /// Spills a group to memory in sample order, for the formats that go on in plain loops.
+  static void spill(const Group& group, float* reach, float* direction) noexcept {
+    for (std::size_t r = 0; r < kRegisters; ++r) {
+      group.reach[r].store_aligned(reach + r * kWidth);
+      group.reach[r].store_aligned(reach + kLanes + r * kWidth);
+      group.cosine[r].store_aligned(direction + r * kWidth);
+      group.sine[r].store_aligned(direction + kLanes + r * kWidth);
+    }
+  }
+
+  struct DoubleFormat {
+    using Sample = double;
+    Floats sigma;
+    std::size_t saturated() const noexcept { return 0; }
+    void end_block() noexcept {}
+    void add(const double* in, double* out, Lanes& lanes, Range = {}) noexcept {
+      alignas(64) float reach[kGroupSamples];
+      alignas(64) float direction[kGroupSamples];
+      spill(next_group(lanes, sigma), reach, direction);
+      for (std::size_t k = 0; k < kGroupSamples; ++k) {
+        out[k] = __builtin_fma(static_cast<double>(reach[k]), static_cast<double>(direction[k]), in[k]);
+      }
+    }
+  };
+
+  /// int16 noise that fits int16: added with the saturating instruction. Padding cannot saturate.
+  struct ShortFormat {
+    using Sample = std::int16_t;
+    Floats sigma;
+    int shift;
+    Shorts tally = Shorts(std::int16_t{0});  // saturated samples by element, of this block: at most 128
+    std::size_t total = 0;
+
+    std::size_t saturated() const noexcept { return total; }
+    void end_block() noexcept {
+      alignas(64) std::int16_t counts[Shorts::size];
+      tally.store_aligned(counts);
+      for (const std::int16_t count : counts) total += static_cast<std::size_t>(count);
+      tally = Shorts(std::int16_t{0});
+    }
+    void add(const std::int16_t* in, std::int16_t* out, Lanes& lanes, Range = {}) noexcept {
+      const Group group = next_group(lanes, sigma);
+      Ints noise[2 * kRegisters];
+      for (std::size_t r = 0; r < kRegisters; ++r) {
+        noise[r] = to_int(group.reach[r] * group.cosine[r]);
+        noise[kRegisters + r] = to_int(group.reach[r] * group.sine[r]);
+      }
+      if (shift != 0) {
+        for (Ints& n : noise) n = n << shift;
+      }
+      for (std::size_t k = 0; k < kRegisters; ++k) {
+        const Shorts packed = Narrowing<Arch>::pack(noise[2 * k], noise[2 * k + 1]);
+        const Shorts samples = Shorts::load_unaligned(in + k * Shorts::size);
+        const Shorts sum = xsimd::sadd(samples, packed);
+        tally = tally + xsimd::select(sum != samples + packed, Shorts(std::int16_t{1}), Shorts(std::int16_t{0}));
+        sum.store_unaligned(out + k * Shorts::size);
+      }
+    }
+  };
+
+  /// Integer noise of any size, for T = int16 and int32: rounded and added in wider integers.
+  template <class T>
+  struct WideFormat {
+    using Sample = T;
+    static constexpr double kLow = static_cast<double>(std::numeric_limits<T>::min());
+    static constexpr double kHigh = static_cast<double>(std::numeric_limits<T>::max());
+    Floats sigma;
+    int step;
+    std::size_t total = 0;
+
+    std::size_t saturated() const noexcept { return total; }
+    void end_block() noexcept {}
+    void add(const T* in, T* out, Lanes& lanes, Range range = {}) noexcept {
+      alignas(64) float reach[kGroupSamples];
+      alignas(64) float direction[kGroupSamples];
+      spill(next_group(lanes, sigma), reach, direction);
+      for (std::size_t k = range.first; k < range.last; ++k) {
+        // In float64 every value here is exact: a float32 rounded to an integer, times a power of two.
+        // Beyond 2^53 the sum may round, but saturates all the same.
+        const double sum = static_cast<double>(in[k]) +
+                           static_cast<double>(__builtin_rintf(reach[k] * direction[k])) * static_cast<double>(step);
+        const bool low = sum < kLow;
+        const bool high = sum > kHigh;
+        total += static_cast<std::size_t>(low | high);
+        out[k] = static_cast<T>(low ? kLow : high ? kHigh : sum);
+      }
+    }
+  };
+
+  /// Walks [first, first + n) block by block; whole groups go straight, partial ones through a copy.
+  template <class Format>
+  static std::size_t run(Format format, const typename Format::Sample* in, typename Format::Sample* out, std::size_t n,
+                         NoiseKey key, std::uint64_t first) noexcept {
+    using Sample = typename Format::Sample;
+    const auto partial = [&](std::size_t skip, std::size_t count, Lanes& lanes) {
+      alignas(64) Sample padded[kGroupSamples] = {};
+      std::memcpy(padded + skip, in, count * sizeof(Sample));
+      format.add(padded, padded, lanes, {skip, skip + count});
+      std::memcpy(out, padded + skip, count * sizeof(Sample));
+    };
+    std::uint64_t block = first / kBlockSamples;
+    std::size_t offset = static_cast<std::size_t>(first % kBlockSamples);
+    while (n > 0) {
+      Lanes lanes = seed(key, block);
+      for (std::size_t skipped = 0; skipped + kGroupSamples <= offset; skipped += kGroupSamples) {
+        for (std::size_t r = 0; r < kRegisters; ++r) {
+          lanes.next(r);
+          lanes.next(r);
+        }
+      }
+      std::size_t left = kBlockSamples - offset < n ? kBlockSamples - offset : n;
+      n -= left;
+      if (const std::size_t skip = offset % kGroupSamples; skip != 0) {
+        const std::size_t count = kGroupSamples - skip < left ? kGroupSamples - skip : left;
+        partial(skip, count, lanes);
+        in += count;
+        out += count;
+        left -= count;
+      }
+      for (; left >= kGroupSamples; left -= kGroupSamples) {
+        format.add(in, out, lanes);
+        in += kGroupSamples;
+        out += kGroupSamples;
+      }
+      if (left > 0) {
+        partial(0, left, lanes);
+        in += left;
+        out += left;
+      }
+      format.end_block();
+      ++block;
+      offset = 0;
+    }
+    return format.saturated();
+  }
+
+  static std::size_t i16(const std::int16_t* in, std::int16_t* out, std::size_t n, float sigma, int step, NoiseKey key,
+                         std::uint64_t first) noexcept {
+    if (sigma == 0.0F) {
+      std::memmove(out, in, n * sizeof *out);
+      return 0;
+    }
+    const float per_step = sigma / static_cast<float>(step);
+    if (sigma * kLargestNormal + static_cast<float>(step) < 32767.0F) {
+      return run(ShortFormat{Floats(per_step), __builtin_ctz(static_cast<unsigned>(step))}, in, out, n, key, first);
+    }
+    return run(WideFormat<std::int16_t>{Floats(per_step), step}, in, out, n, key, first);
+  }
+
+  static std::size_t i32(const std::int32_t* in, std::int32_t* out, std::size_t n, float sigma, int step, NoiseKey key,
+                         std::uint64_t first) noexcept {
+    if (sigma == 0.0F) {
+      std::memmove(out, in, n * sizeof *out);
+      return 0;
+    }
+    return run(WideFormat<std::int32_t>{Floats(sigma / static_cast<float>(step)), step}, in, out, n, key, first);
+  }
+
+  static void f32(const float* in, float* out, std::size_t n, float sigma, NoiseKey key, std::uint64_t first) noexcept {
+    if (sigma == 0.0F) {
+      std::memmove(out, in, n * sizeof *out);
+      return;
+    }
+    run(FloatFormat{Floats(sigma)}, in, out, n, key, first);
+  }
+
+  static void f64(const double* in, double* out, std::size_t n, float sigma, NoiseKey key,
+                  std::uint64_t first) noexcept {
+    if (sigma == 0.0F) {
+      std::memmove(out, in, n * sizeof *out);
+      return;
+    }
+    run(DoubleFormat{Floats(sigma)}, in, out, n, key, first);
+  }
+
+  static constexpr KernelCode kCode{i16, i32, f32, f64};
+};
+
+}  // namespace noisefloor::simd

@@ -1,0 +1,16 @@
+// The kernel units, one object file each: what each exports, and nothing else.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "kernels/kernel.hpp"
+
+namespace noisefloor {
+
+extern const KernelCode kAvx512Code;      ///< needs AVX-512 F, CD, DQ, BW
+extern const KernelCode kAvx2Code;        ///< needs AVX2, FMA
+extern const KernelCode kOmpSimdCode;     ///< needs AVX2, FMA on x86-64
+extern const KernelCode kScalarCode;      ///< needs FMA on x86-64
+extern const KernelCode kScalarLibmCode;  ///< runs everywhere; fma() may be a library call
+extern const KernelCode kNaiveCode;
+
+}  // namespace noisefloor
