@@ -1,0 +1,74 @@
+# The front: what a person or CI types. Everything behind it is a CMake preset or a script.
+# SPDX-License-Identifier: MIT
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help bench test test-long check format install clean configure build
+
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+# Set by targets below: whether the tests are built, and whether warnings are errors.
+TESTS ?= OFF
+WERROR ?= OFF
+release := build/release
+cache := $(or $(NOISEFLOOR_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/noisefloor)
+sanitizers := asan tsan clang
+
+help:
+	@echo 'make bench      dependencies, build, the quick sweep, figures; the last line is the path of the run folder'
+	@echo 'make test       dependencies, build, the fast tests'
+	@echo 'make check      format, lint, types, then make test with warnings as errors: what CI runs'
+	@echo 'make test-long  the long tests, and the fast C++ tests under sanitizers and clang'
+	@echo 'make format     format all C++ and Python'
+	@echo 'make install    install the program under PREFIX (/usr/local), within DESTDIR if set'
+	@echo 'make clean      remove build/ and the cached test signals and outputs'
+	@echo
+	@echo 'JOBS=N: parallel jobs (all CPUs). ASSUME_YES=1: install missing packages by password-less sudo without asking.'
+	@echo 'SKIP_DEPS=1: look for no packages. CHECK_ALL=1: make check lints all of the C++, not only what changed.'
+
+configure:
+	@cmake --preset release -DNOISEFLOOR_TESTS=$(TESTS) -DNOISEFLOOR_WERROR=$(WERROR)
+
+build: configure
+	@cmake --build --preset release -j $(JOBS)
+
+bench:
+	@scripts/bootstrap bench
+	@$(MAKE) build
+	@$(release)/noisefloor run quick
+	@"$$(scripts/find_python)" plots/all.py results/latest
+	@cd results/latest && pwd -P
+
+test:
+	@scripts/bootstrap bench test
+	@$(MAKE) build TESTS=ON
+	@ctest --preset release -L fast -j $(JOBS) --no-tests=error
+
+check:
+	@scripts/bootstrap bench test check
+	@scripts/check format shell types
+	@$(MAKE) configure TESTS=ON WERROR=ON
+	@scripts/check lint
+	@$(MAKE) test WERROR=ON
+
+test-long:
+	@scripts/bootstrap bench test long
+	@$(MAKE) build TESTS=ON
+	@ctest --preset release -L long --no-tests=error
+	@set -e; for preset in $(sanitizers); do \
+	  echo "== $$preset"; \
+	  cmake --preset $$preset -DNOISEFLOOR_TESTS=ON; \
+	  cmake --build --preset $$preset -j $(JOBS); \
+	  ctest --preset $$preset -L fast -LE script -j $(JOBS) --no-tests=error; \
+	done
+
+format:
+	@scripts/bootstrap check
+	@scripts/check --fix format
+
+install:
+	@scripts/bootstrap bench
+	@$(MAKE) build
+	@DESTDIR='$(DESTDIR)' cmake --install $(release) --prefix '$(PREFIX)'
+
+clean:
+	@rm -rf build '$(cache)/signals' '$(cache)/output'
