@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "kernels/kernel.hpp"
 #include "kernels/simd_compat.hpp"
@@ -25,18 +26,28 @@ struct AddNoise {
   static constexpr std::size_t kWidth = Floats::size;
   static constexpr std::size_t kRegisters = kLanes / kWidth;
   static_assert(kRegisters * kWidth == kLanes);
+  static constexpr std::uint32_t kDrawsPerBlock = 2 * kBlockSamples / kGroupSamples;
 
   static Floats fma(const Floats& x, const Floats& y, const Floats& z) noexcept {
     return Fused<Arch>::multiply_add(x, y, z);
   }
 
+  /// The counter of sfc32 is the same in all lanes: read from a table, it costs a load in place of an addition.
+  struct Counters {
+    alignas(64) std::uint32_t values[kDrawsPerBlock];
+    constexpr Counters() noexcept : values() {
+      for (std::uint32_t i = 0; i < kDrawsPerBlock; ++i) values[i] = i + 1;
+    }
+  };
+  static constexpr Counters kCounters{};
+
   /// sfc32 in all lanes.
   struct Lanes {
-    Words a[kRegisters], b[kRegisters], c[kRegisters], counter[kRegisters];
+    Words a[kRegisters], b[kRegisters], c[kRegisters];
+    const std::uint32_t* counter = kCounters.values;
 
-    Words next(std::size_t r) noexcept {
-      const Words result = a[r] + b[r] + counter[r];
-      counter[r] = counter[r] + Words(1U);
+    Words next(std::size_t r, const Words& count) noexcept {
+      const Words result = a[r] + b[r] + count;
       a[r] = b[r] ^ (b[r] >> kSfcRight);
       b[r] = c[r] + (c[r] << kSfcLeft);
       c[r] = rotate_left<kSfcRotate>(c[r]) + result;
@@ -46,7 +57,7 @@ struct AddNoise {
 
   /// Philox4x32-10 of every second lane, each in the low half of a 64-bit element. What lands in the
   /// high halves never reaches a low one.
-  static void philox(NoiseKey key, std::uint64_t block, Wides lane, Wides out[4]) noexcept {
+  static void philox(NoiseKey key, std::uint64_t block, Wides lane, Wides out[3]) noexcept {
     Wides c0(block & 0xffffffffU);
     Wides c1 = Wides((block >> 32) << 4) | lane;
     Wides c2(key.stream & 0xffffffffU);
@@ -68,7 +79,6 @@ struct AddNoise {
     out[0] = c0;
     out[1] = c1;
     out[2] = c2;
-    out[3] = c3;
   }
 
   static Lanes seed(NoiseKey key, std::uint64_t block) noexcept {
@@ -77,13 +87,12 @@ struct AddNoise {
     const Wides low_half(std::uint64_t{0xffffffffU});
     for (std::size_t r = 0; r < kRegisters; ++r) {
       const Wides even = Wides::load_unaligned(kEven + r * Wides::size);
-      Wides e[4], o[4];
+      Wides e[3], o[3];
       philox(key, block, even, e);
       philox(key, block, even | Wides(std::uint64_t{1}), o);
       lanes.a[r] = bits_as<std::uint32_t>((e[0] & low_half) | (o[0] << 32));
       lanes.b[r] = bits_as<std::uint32_t>((e[1] & low_half) | (o[1] << 32));
       lanes.c[r] = bits_as<std::uint32_t>((e[2] & low_half) | (o[2] << 32));
-      lanes.counter[r] = bits_as<std::uint32_t>((e[3] & low_half) | (o[3] << 32));
     }
     return lanes;
   }
@@ -124,9 +133,12 @@ struct AddNoise {
 
   static Group next_group(Lanes& lanes, const Floats& sigma) noexcept {
     Group group;
+    const Words first(lanes.counter[0]);
+    const Words second(lanes.counter[1]);
+    lanes.counter += 2;
     for (std::size_t r = 0; r < kRegisters; ++r) {
-      const Words x = lanes.next(r);
-      const Words y = lanes.next(r);
+      const Words x = lanes.next(r, first);
+      const Words y = lanes.next(r, second);
       const Pairs pairs = box_muller(x, y);
       group.reach[r] = pairs.radius * sigma;
       group.cosine[r] = pairs.cosine;
@@ -224,8 +236,10 @@ struct AddNoise {
   template <class T>
   struct WideFormat {
     using Sample = T;
-    static constexpr double kLow = static_cast<double>(std::numeric_limits<T>::min());
-    static constexpr double kHigh = static_cast<double>(std::numeric_limits<T>::max());
+    // Every sum that does not saturate is exact: a whole number of at most 17 or 33 bits.
+    using Real = std::conditional_t<sizeof(T) == 2, float, double>;
+    static constexpr Real kLow = static_cast<Real>(std::numeric_limits<T>::min());
+    static constexpr Real kHigh = static_cast<Real>(std::numeric_limits<T>::max());
     Floats sigma;
     int step;
     std::size_t total = 0;
@@ -237,14 +251,12 @@ struct AddNoise {
       alignas(64) float direction[kGroupSamples];
       spill(next_group(lanes, sigma), reach, direction);
       for (std::size_t k = range.first; k < range.last; ++k) {
-        // In float64 every value here is exact: a float32 rounded to an integer, times a power of two.
-        // Beyond 2^53 the sum may round, but saturates all the same.
-        const double sum = static_cast<double>(in[k]) +
-                           static_cast<double>(__builtin_rintf(reach[k] * direction[k])) * static_cast<double>(step);
+        const Real noise = static_cast<Real>(__builtin_rintf(reach[k] * direction[k]));
+        const Real sum = static_cast<Real>(in[k]) + noise * static_cast<Real>(step);
         const bool low = sum < kLow;
         const bool high = sum > kHigh;
         total += static_cast<std::size_t>(low | high);
-        out[k] = static_cast<T>(low ? kLow : high ? kHigh : sum);
+        out[k] = static_cast<T>(static_cast<std::int32_t>(low ? kLow : high ? kHigh : sum));
       }
     }
   };
@@ -264,10 +276,10 @@ struct AddNoise {
     std::size_t offset = static_cast<std::size_t>(first % kBlockSamples);
     while (n > 0) {
       Lanes lanes = seed(key, block);
-      for (std::size_t skipped = 0; skipped + kGroupSamples <= offset; skipped += kGroupSamples) {
-        for (std::size_t r = 0; r < kRegisters; ++r) {
-          lanes.next(r);
-          lanes.next(r);
+      for (std::size_t skipped = kGroupSamples; skipped <= offset; skipped += kGroupSamples) {
+        for (int draw = 0; draw < 2; ++draw) {
+          const Words count(*lanes.counter++);
+          for (std::size_t r = 0; r < kRegisters; ++r) lanes.next(r, count);
         }
       }
       std::size_t left = kBlockSamples - offset < n ? kBlockSamples - offset : n;

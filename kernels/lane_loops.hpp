@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "kernels/kernel.hpp"
 
@@ -20,7 +21,7 @@ struct LaneLoops {
 
   /// sfc32 of all lanes, and the last group drawn: reach·direction in sample order is sigma·z.
   struct Group {
-    std::uint32_t a[kLanes], b[kLanes], c[kLanes], counter[kLanes];
+    std::uint32_t a[kLanes], b[kLanes], c[kLanes], counter;
     float reach[kGroupSamples], direction[kGroupSamples];
 
     void seed(NoiseKey key, std::uint64_t block) noexcept {
@@ -29,23 +30,24 @@ struct LaneLoops {
         a[l] = lane.a;
         b[l] = lane.b;
         c[l] = lane.c;
-        counter[l] = lane.counter;
       }
+      counter = 1;
     }
 
     void skip() noexcept {
       for (std::uint32_t l = 0; l < kLanes; ++l) {
-        Lane lane{a[l], b[l], c[l], counter[l]};
+        Lane lane{a[l], b[l], c[l], counter};
         lane.next();
         lane.next();
         keep(lane, l);
       }
+      counter += 2;
     }
 
     void draw(float sigma) noexcept {
 #pragma omp simd
       for (std::uint32_t l = 0; l < kLanes; ++l) {
-        Lane lane{a[l], b[l], c[l], counter[l]};
+        Lane lane{a[l], b[l], c[l], counter};
         const std::uint32_t x = lane.next();
         const std::uint32_t y = lane.next();
         keep(lane, l);
@@ -56,13 +58,13 @@ struct LaneLoops {
         direction[l] = pair.cosine;
         direction[kLanes + l] = pair.sine;
       }
+      counter += 2;
     }
 
     void keep(const Lane& lane, std::uint32_t l) noexcept {
       a[l] = lane.a;
       b[l] = lane.b;
       c[l] = lane.c;
-      counter[l] = lane.counter;
     }
   };
 
@@ -74,16 +76,17 @@ struct LaneLoops {
   /// out = in + round(noise / step)·step, saturated. sigma is in steps. Returns how many saturated.
   template <class T>
   static std::size_t add_integers(const T* in, T* out, const Group& group, int step, Range range) noexcept {
-    constexpr double kLow = static_cast<double>(std::numeric_limits<T>::min());
-    constexpr double kHigh = static_cast<double>(std::numeric_limits<T>::max());
+    // Every sum that does not saturate is exact: a whole number of at most 17 or 33 bits.
+    using Real = std::conditional_t<sizeof(T) == 2, float, double>;
+    constexpr Real kLow = static_cast<Real>(std::numeric_limits<T>::min());
+    constexpr Real kHigh = static_cast<Real>(std::numeric_limits<T>::max());
     int saturated = 0;
 #pragma omp simd reduction(+ : saturated)
     for (std::uint32_t k = range.first; k < range.last; ++k) {
-      // float64 holds every sum that does not saturate exactly.
-      const double noise = static_cast<double>(__builtin_rintf(group.reach[k] * group.direction[k]));
-      const double sum = static_cast<double>(in[k]) + noise * static_cast<double>(step);
+      const Real noise = static_cast<Real>(__builtin_rintf(group.reach[k] * group.direction[k]));
+      const Real sum = static_cast<Real>(in[k]) + noise * static_cast<Real>(step);
       saturated += static_cast<int>(sum < kLow) + static_cast<int>(sum > kHigh);
-      out[k] = static_cast<T>(sum < kLow ? kLow : sum > kHigh ? kHigh : sum);
+      out[k] = static_cast<T>(static_cast<std::int32_t>(sum < kLow ? kLow : sum > kHigh ? kHigh : sum));
     }
     return static_cast<std::size_t>(saturated);
   }

@@ -15,8 +15,9 @@ namespace noisefloor {
 //   lane   l = i % 16              the first 16 samples of a group are the cosines of lanes 0…15,
 //   part   h = (i % 32) / 16       the last 16 (h = 1) the sines of the same lanes
 //
-// Lane l of block b starts as sfc32 with the state philox4x32_10(key = seed, counter = {b, l, stream}).
-// It draws two 32-bit words per group; Box-Muller turns them into two independent normals.
+// Lane l of block b starts as sfc32 with counter 1 and a, b, c = the first three words of
+// philox4x32_10(key = seed, counter = {b mod 2^32, 16·(b / 2^32) + l, stream}), low words first.
+// It draws two 32-bit words per group, x then y; Box-Muller turns them into two independent normals.
 //
 // All arithmetic is IEEE float32, round to nearest even, with fused multiply-add exactly where fma()
 // is written and nowhere else (compile with -ffp-contract=off).
@@ -77,7 +78,7 @@ struct Noise {
     }
   };
 
-  /// Lane `lane` of block `block` at its start: four words of Philox4x32-10.
+  /// Lane `lane` of block `block` at its start.
   static Lane seed(NoiseKey key, std::uint64_t block, std::uint32_t lane) noexcept {
     std::uint32_t c0 = static_cast<std::uint32_t>(block);
     std::uint32_t c1 = (static_cast<std::uint32_t>(block >> 32) << 4) | lane;
@@ -95,7 +96,7 @@ struct Noise {
       k0 += kPhiloxWeyl[0];
       k1 += kPhiloxWeyl[1];
     }
-    return {c0, c1, c2, c3};
+    return {c0, c1, c2, 1};
   }
 
   /// A point of the plane: its coordinates radius·cosine and radius·sine are independent N(0, 1).
