@@ -1,0 +1,70 @@
+// The table of workloads, and the choice of a kernel by name.
+// SPDX-License-Identifier: MIT
+#include "harness/workloads/table.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdlib>
+#include <vector>
+
+#include "harness/base/error.hpp"
+#include "harness/base/names.hpp"
+#include "harness/workloads/noise.hpp"
+#include "harness/workloads/spin.hpp"
+
+namespace noisefloor {
+namespace {
+
+// One row per workload: name, help, why not here, unit of task_size, uses a kernel, uses files, maker.
+constexpr std::array kWorkloads = {
+    WorkloadRow{"noise", "the same in memory: noise added to consecutive slices of one signal", "", "samples", true,
+                false, make_noise},
+    WorkloadRow{"spin", "a dependent chain of fixed length: pure computing, no memory", "", "steps", false, false,
+                make_spin},
+};
+
+constexpr const char* kKernelVariable = "NOISEFLOOR_KERNEL";
+constexpr std::string_view kAuto = "auto";
+
+const Kernel& widest_kernel() {
+  std::string reasons;
+  for (const Kernel& kernel : kernels()) {
+    if (kernel.unavailable.empty()) return kernel;
+    reasons += fmt::format("; {}: {}", kernel.name, kernel.unavailable);
+  }
+  throw MissingError("no kernel can run here" + reasons);
+}
+
+const Kernel& named_kernel(std::string_view name) {
+  for (const Kernel& kernel : kernels()) {
+    if (kernel.name != name) continue;
+    if (kernel.unavailable.empty()) return kernel;
+    throw MissingError(
+        fmt::format("kernel {} cannot run here: {}; `auto` takes the widest that can", name, kernel.unavailable));
+  }
+  std::vector<std::string_view> choices = {kAuto};
+  for (const Kernel& kernel : kernels()) choices.push_back(kernel.name);
+  throw_unknown("kernel", name, choices);
+}
+
+}  // namespace
+
+std::span<const WorkloadRow> workloads() noexcept { return kWorkloads; }
+
+const WorkloadRow& select_workload(std::string_view name) { return find_by_name(kWorkloads, name, "workload"); }
+
+const Kernel& select_kernel(std::string_view name) {
+  if (name != kAuto) return named_kernel(name);
+  const char* forced = std::getenv(kKernelVariable);
+  if (forced == nullptr || *forced == '\0' || forced == kAuto) return widest_kernel();
+  try {
+    return named_kernel(forced);
+  } catch (const MissingError& error) {
+    throw MissingError(fmt::format("{} is set: {}", kKernelVariable, error.what()));
+  } catch (const UsageError& error) {
+    throw UsageError(fmt::format("{} is set: {}", kKernelVariable, error.what()));
+  }
+}
+
+}  // namespace noisefloor
