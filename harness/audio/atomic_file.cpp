@@ -1,0 +1,196 @@
+// Temporary name, lock, rename: a file is published complete or not at all.
+// SPDX-License-Identifier: MIT
+#include "harness/audio/atomic_file.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <ctime>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "harness/base/error.hpp"
+
+namespace noisefloor {
+namespace {
+
+constexpr std::string_view kSuffix = ".noisefloor-tmp";
+constexpr int kAttempts = 100;  // far more than collisions of names or with remove_stale() can ask for
+
+bool is_refusal(int error) noexcept { return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP; }
+
+bool is_temporary(std::string_view name) noexcept {
+  return name.size() > kSuffix.size() + 1 && name.front() == '.' && name.ends_with(kSuffix);
+}
+
+/// Short whatever the target's name, so that it always fits NAME_MAX; different in every process, thread
+/// and call, and after a pid is used again.
+std::string temporary_name() {
+  static std::atomic<std::uint32_t> serial{0};
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return fmt::format(".{:x}-{:x}-{:x}{}", ::getpid(), serial.fetch_add(1, std::memory_order_relaxed),
+                     static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec),
+                     kSuffix);
+}
+
+}  // namespace
+
+std::string folder_of(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+AtomicFile::AtomicFile(const std::string& target) : target_(target) {
+  const std::string folder = folder_of(target);
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    temporary_ = folder + "/" + temporary_name();
+    fd_.reset(::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (!fd_) {
+      const int error = errno;
+      if (error == EEXIST) continue;
+      temporary_.clear();
+      fail("write", error);
+    }
+    // Between open and flock another process may have taken it for stale and removed it.
+    const bool is_locked = ::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0;
+    struct stat status {};
+    if ((is_locked || errno != EWOULDBLOCK) && ::fstat(fd_.get(), &status) == 0 && status.st_nlink > 0) return;
+    ::unlink(temporary_.c_str());
+  }
+  temporary_.clear();
+  throw Error(fmt::format("cannot make a temporary file for '{}'", target));
+}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : target_(std::move(other.target_)),
+      temporary_(std::exchange(other.temporary_, {})),
+      fd_(std::move(other.fd_)),
+      reserved_(other.reserved_) {}
+
+AtomicFile::~AtomicFile() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::fail(const char* what, int error) const {
+  throw system_error(fmt::format("cannot {} '{}'", what, target_), error);
+}
+
+void AtomicFile::reserve(std::uint64_t bytes) {
+  if (bytes == 0) return;
+  int result = 0;
+  do {
+    result = ::fallocate(fd_.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes));
+  } while (result != 0 && errno == EINTR);
+  if (result == 0) {
+    reserved_ = bytes;
+  } else if (errno == ENOSPC || errno == EDQUOT || errno == EIO) {
+    fail("write", errno);
+  }
+}
+
+void AtomicFile::publish(Publish mode, std::uint64_t bytes, bool durable) {
+  // Blocks set aside beyond the end would stay allocated.
+  if (reserved_ > bytes && ::ftruncate(fd_.get(), static_cast<off_t>(bytes)) != 0) fail("write", errno);
+  if (durable && ::fsync(fd_.get()) != 0) fail("write", errno);
+  // Some file systems tell of a failed write only when a descriptor is closed. Closing a duplicate asks
+  // them, and keeps the lock until the file has its name.
+  UniqueFd duplicate(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!duplicate) fail("write", errno);
+  if (::close(duplicate.release()) != 0) fail("write", errno);
+
+  if (mode == Publish::fresh) {
+    name_fresh();
+  } else {
+    name_replacing();
+  }
+  fd_.reset();
+  if (durable) {
+    const std::string folder = folder_of(target_);
+    const UniqueFd folder_fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder_fd || ::fsync(folder_fd.get()) != 0) fail("make durable", errno);
+  }
+}
+
+void AtomicFile::name_fresh() {
+  const char* from = temporary_.c_str();
+  const char* to = target_.c_str();
+  if (::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) {
+    temporary_.clear();
+    return;
+  }
+  if (!is_refusal(errno)) fail("write", errno);
+  // A link fails on a name that is taken, too.
+  if (::link(from, to) == 0) {
+    ::unlink(from);
+    temporary_.clear();
+    return;
+  }
+  if (errno != EPERM && !is_refusal(errno)) fail("write", errno);
+  // Neither is to be had (FAT, some network file systems): what appears between these two is lost.
+  struct stat status {};
+  if (::lstat(to, &status) == 0) fail("write", EEXIST);
+  if (::rename(from, to) != 0) fail("write", errno);
+  temporary_.clear();
+}
+
+void AtomicFile::name_replacing() {
+  const char* from = temporary_.c_str();
+  const char* to = target_.c_str();
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    struct stat status {};
+    if (::lstat(to, &status) != 0) {
+      if (errno != ENOENT) fail("write", errno);
+      if (::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) {
+        temporary_.clear();
+        return;
+      }
+      if (errno == EEXIST) continue;
+      if (!is_refusal(errno)) fail("write", errno);
+      break;
+    }
+    if (S_ISDIR(status.st_mode)) fail("write", EISDIR);
+    // ext4 flushes a file that is renamed over another, not one that is exchanged with it: 1.4 times
+    // faster, and no less durable than a fresh file. The old file goes under the temporary name.
+    if (::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0) {
+      ::unlink(from);
+      temporary_.clear();
+      return;
+    }
+    if (errno == ENOENT) continue;
+    if (!is_refusal(errno)) fail("write", errno);
+    break;
+  }
+  if (::rename(from, to) != 0) fail("write", errno);
+  temporary_.clear();
+}
+
+std::size_t remove_stale(const std::string& folder) {
+  struct CloseFolder {
+    void operator()(DIR* stream) const noexcept { ::closedir(stream); }
+  };
+  const std::unique_ptr<DIR, CloseFolder> stream(::opendir(folder.c_str()));
+  if (!stream) return 0;
+  const int folder_fd = ::dirfd(stream.get());
+  std::size_t removed = 0;
+  while (const dirent* entry = ::readdir(stream.get())) {
+    if (!is_temporary(entry->d_name)) continue;
+    // O_NONBLOCK, O_NOFOLLOW: the name could be anything.
+    const UniqueFd fd(::openat(folder_fd, entry->d_name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+    struct stat status {};
+    if (!fd || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) continue;
+    if (::unlinkat(folder_fd, entry->d_name, 0) == 0) ++removed;
+  }
+  return removed;
+}
+
+}  // namespace noisefloor

@@ -1,0 +1,394 @@
+// Sound files through libsndfile: its descriptor interface for reading, its callbacks for writing, so
+// that every failed write is seen with the system's own reason.
+// SPDX-License-Identifier: MIT
+#include "harness/audio/sound_file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sndfile.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "harness/base/error.hpp"
+
+namespace noisefloor {
+namespace {
+
+constexpr std::int64_t kPageBytes = 4096;
+
+struct Subtype {
+  int number;
+  std::string_view name;
+  SampleType type;
+  int step;
+  int stored_bytes;  // per sample, where samples are stored one by one; 0 in compressed files
+};
+
+// Mu-law and A-law encoders drop 2 and 4 bits: steps of their input, not of their codes.
+constexpr Subtype kSubtypes[] = {
+    {SF_FORMAT_PCM_16, "PCM_16", SampleType::int16, 1, 2},
+    {SF_FORMAT_PCM_S8, "PCM_S8", SampleType::int16, 256, 1},
+    {SF_FORMAT_PCM_U8, "PCM_U8", SampleType::int16, 256, 1},
+    {SF_FORMAT_PCM_24, "PCM_24", SampleType::int32, 256, 3},
+    {SF_FORMAT_PCM_32, "PCM_32", SampleType::int32, 1, 4},
+    {SF_FORMAT_FLOAT, "FLOAT", SampleType::float32, 1, 4},
+    {SF_FORMAT_DOUBLE, "DOUBLE", SampleType::float64, 1, 8},
+    {SF_FORMAT_ULAW, "ULAW", SampleType::int16, 4, 1},
+    {SF_FORMAT_ALAW, "ALAW", SampleType::int16, 16, 1},
+    {SF_FORMAT_IMA_ADPCM, "IMA_ADPCM", SampleType::int16, 1, 0},
+    {SF_FORMAT_MS_ADPCM, "MS_ADPCM", SampleType::int16, 1, 0},
+    {SF_FORMAT_GSM610, "GSM610", SampleType::int16, 1, 0},
+    {SF_FORMAT_VOX_ADPCM, "VOX_ADPCM", SampleType::int16, 1, 0},
+    {SF_FORMAT_NMS_ADPCM_16, "NMS_ADPCM_16", SampleType::int16, 1, 0},
+    {SF_FORMAT_NMS_ADPCM_24, "NMS_ADPCM_24", SampleType::int16, 1, 0},
+    {SF_FORMAT_NMS_ADPCM_32, "NMS_ADPCM_32", SampleType::int16, 1, 0},
+    {SF_FORMAT_G721_32, "G721_32", SampleType::int16, 1, 0},
+    {SF_FORMAT_G723_24, "G723_24", SampleType::int16, 1, 0},
+    {SF_FORMAT_G723_40, "G723_40", SampleType::int16, 1, 0},
+    {SF_FORMAT_DWVW_12, "DWVW_12", SampleType::int16, 16, 0},
+    {SF_FORMAT_DWVW_16, "DWVW_16", SampleType::int16, 1, 0},
+    {SF_FORMAT_DWVW_24, "DWVW_24", SampleType::int32, 256, 0},
+    {SF_FORMAT_DPCM_8, "DPCM_8", SampleType::int16, 256, 0},
+    {SF_FORMAT_DPCM_16, "DPCM_16", SampleType::int16, 1, 0},
+    {SF_FORMAT_ALAC_16, "ALAC_16", SampleType::int16, 1, 0},
+    {SF_FORMAT_ALAC_20, "ALAC_20", SampleType::int32, 4096, 0},
+    {SF_FORMAT_ALAC_24, "ALAC_24", SampleType::int32, 256, 0},
+    {SF_FORMAT_ALAC_32, "ALAC_32", SampleType::int32, 1, 0},
+    {SF_FORMAT_VORBIS, "VORBIS", SampleType::float32, 1, 0},
+    {SF_FORMAT_OPUS, "OPUS", SampleType::float32, 1, 0},
+    {SF_FORMAT_MPEG_LAYER_I, "MPEG_LAYER_I", SampleType::float32, 1, 0},
+    {SF_FORMAT_MPEG_LAYER_II, "MPEG_LAYER_II", SampleType::float32, 1, 0},
+    {SF_FORMAT_MPEG_LAYER_III, "MPEG_LAYER_III", SampleType::float32, 1, 0},
+};
+
+const Subtype* find_subtype(int format) noexcept {
+  const auto* row =
+      std::ranges::find_if(kSubtypes, [&](const Subtype& s) { return s.number == (format & SF_FORMAT_SUBMASK); });
+  return row == std::end(kSubtypes) ? nullptr : row;
+}
+
+bool has_codec_container(int format) noexcept {
+  const int container = format & SF_FORMAT_TYPEMASK;
+  return container == SF_FORMAT_FLAC || container == SF_FORMAT_OGG || container == SF_FORMAT_MPEG;
+}
+
+/// Whether samples lie in the file exactly as in memory, so that file offsets follow from frames.
+bool is_stored_plainly(const SoundFacts& facts) noexcept {
+  const Subtype* subtype = find_subtype(facts.format);
+  return subtype != nullptr && !has_codec_container(facts.format) &&
+         static_cast<std::size_t>(subtype->stored_bytes) == bytes_per_sample(subtype->type);
+}
+
+SNDFILE* file_of(void* handle) noexcept { return static_cast<SNDFILE*>(handle); }
+
+// --- What a file's own chunk sizes promise. libsndfile cuts them to the file's size without a word. ---
+
+class Bytes {
+ public:
+  Bytes(int fd, std::uint64_t offset) noexcept {
+    const ssize_t got = ::pread(fd, bytes_.data(), bytes_.size(), static_cast<off_t>(offset));
+    size_ = got < 0 ? 0 : static_cast<std::size_t>(got);
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool is(std::size_t at, std::string_view id) const noexcept {
+    return at + id.size() <= size_ && std::memcmp(bytes_.data() + at, id.data(), id.size()) == 0;
+  }
+  [[nodiscard]] std::uint64_t number(std::size_t at, std::size_t width, bool big_endian) const noexcept {
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < width && at + width <= size_; ++i) {
+      value = value << 8 | bytes_[at + (big_endian ? i : width - 1 - i)];
+    }
+    return value;
+  }
+
+ private:
+  std::array<unsigned char, 24> bytes_{};
+  std::size_t size_ = 0;
+};
+
+constexpr std::uint64_t kUnknown32 = 0xffffffffU;  // what writers to a pipe leave in a size field
+
+/// Bytes of samples that the chunks of a RIFF, RIFX, RF64, AIFF or AU file promise; empty where they do
+/// not say, and for other files.
+std::optional<std::uint64_t> promised_bytes(int fd, std::uint64_t file_bytes) {
+  const Bytes head(fd, 0);
+  if (head.is(0, ".snd") || head.is(0, "dns.")) {
+    const std::uint64_t bytes = head.number(8, 4, head.is(0, ".snd"));
+    return bytes == kUnknown32 ? std::nullopt : std::optional(bytes);
+  }
+  const bool is_aiff = head.is(0, "FORM") && (head.is(8, "AIFF") || head.is(8, "AIFC"));
+  const bool is_wav = (head.is(0, "RIFF") || head.is(0, "RIFX") || head.is(0, "RF64")) && head.is(8, "WAVE");
+  if (!is_aiff && !is_wav) return std::nullopt;
+  const bool big_endian = is_aiff || head.is(0, "RIFX");
+
+  std::optional<std::uint64_t> long_size;
+  constexpr int kMostChunks = 4096;  // an end for files made to have none
+  std::uint64_t at = 12;
+  for (int chunk = 0; chunk < kMostChunks && at + 8 <= file_bytes; ++chunk) {
+    const Bytes bytes(fd, at);
+    if (bytes.size() < 8) break;
+    const std::uint64_t size = bytes.number(4, 4, big_endian);
+    if (is_wav && bytes.is(0, "ds64")) long_size = bytes.number(16, 8, false);
+    if (is_wav && bytes.is(0, "data")) {
+      if (size == kUnknown32) return long_size;
+      // A size of 0 with bytes behind it is a recorder that was cut off; libsndfile reads to the end.
+      return size;
+    }
+    if (is_aiff && bytes.is(0, "SSND")) {
+      const std::uint64_t before = 8 + bytes.number(8, 4, true);
+      return size == kUnknown32 || size < before ? std::nullopt : std::optional(size - before);
+    }
+    at += 8 + size + (size & 1U);
+  }
+  return std::nullopt;
+}
+
+std::string_view kind_of(mode_t mode) noexcept {
+  if (S_ISDIR(mode)) return "a folder";
+  if (S_ISFIFO(mode)) return "a FIFO";
+  if (S_ISSOCK(mode)) return "a socket";
+  return "a device";
+}
+
+template <class T>
+std::size_t make_finite_impl(T* samples, std::size_t count) noexcept {
+  std::size_t found = 0;
+  for (std::size_t i = 0; i < count; ++i) found += std::isfinite(samples[i]) ? 0U : 1U;
+  if (found == 0) return 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (std::isnan(samples[i])) samples[i] = 0;
+    if (std::isinf(samples[i])) samples[i] = std::copysign(T{1}, samples[i]);
+  }
+  return found;
+}
+
+}  // namespace
+
+std::string_view subtype_name(int format) noexcept {
+  const Subtype* subtype = find_subtype(format);
+  return subtype == nullptr ? "unknown" : subtype->name;
+}
+
+SoundFacts wav_facts(SampleType type, int channels, int rate, std::int64_t frames) {
+  const auto* row = std::ranges::find_if(kSubtypes, [&](const Subtype& s) { return s.type == type && s.step == 1; });
+  return {.frames = frames,
+          .channels = channels,
+          .rate = rate,
+          .format = SF_FORMAT_WAV | row->number,
+          .sample_type = type,
+          .step = 1};
+}
+
+std::size_t make_finite(float* samples, std::size_t count) noexcept { return make_finite_impl(samples, count); }
+std::size_t make_finite(double* samples, std::size_t count) noexcept { return make_finite_impl(samples, count); }
+
+std::size_t piece_frames(std::int64_t offset, std::size_t buffer_bytes, std::size_t frame_bytes) noexcept {
+  const std::size_t most = buffer_bytes / frame_bytes;
+  if (offset < 0) return most;
+  const std::size_t tries = std::min(most, static_cast<std::size_t>(kPageBytes));
+  for (std::size_t less = 0; less < tries; ++less) {
+    const auto end = offset + static_cast<std::int64_t>((most - less) * frame_bytes);
+    if (end % kPageBytes == 0) return most - less;
+  }
+  return most;
+}
+
+// --- SoundReader ---
+
+void SoundReader::Close::operator()(void* handle) const noexcept { sf_close(file_of(handle)); }
+SoundReader::~SoundReader() = default;
+
+SoundReader::SoundReader(const std::string& path) : path_(path) {
+  // O_NONBLOCK: opening a FIFO without a writer must not wait. It means nothing for regular files.
+  fd_.reset(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+  if (!fd_) throw system_error(fmt::format("cannot open '{}'", path), errno);
+  struct stat status {};
+  if (::fstat(fd_.get(), &status) != 0) throw system_error(fmt::format("cannot examine '{}'", path), errno);
+  if (!S_ISREG(status.st_mode)) {
+    throw Error(fmt::format("'{}' is {}: only regular files are read", path, kind_of(status.st_mode)));
+  }
+  if (status.st_size == 0) throw Error(fmt::format("'{}' is empty", path));
+  file_bytes_ = static_cast<std::uint64_t>(status.st_size);
+
+  SF_INFO info{};
+  handle_.reset(sf_open_fd(fd_.get(), SFM_READ, &info, SF_FALSE));
+  if (!handle_) {
+    // The number is global in libsndfile, its texts are constants: two threads failing at once may at
+    // worst tell each other's reason.
+    throw Error(fmt::format("'{}' is no sound file that can be read ({})", path, sf_error_number(sf_error(nullptr))));
+  }
+  const Subtype* subtype = find_subtype(info.format);
+  if (subtype == nullptr) {
+    throw Error(
+        fmt::format("'{}' has a subtype that is not supported (number {:#x})", path, info.format & SF_FORMAT_SUBMASK));
+  }
+  facts_ = {.frames = info.frames,
+            .channels = info.channels,
+            .rate = info.samplerate,
+            .format = info.format,
+            .sample_type = subtype->type,
+            .step = subtype->step};
+  if (info.frames == SF_COUNT_MAX || (info.frames <= 0 && has_codec_container(info.format))) facts_.frames = -1;
+  if (subtype->stored_bytes > 0 && !has_codec_container(info.format)) {
+    if (const auto bytes = promised_bytes(fd_.get(), file_bytes_)) {
+      const auto frame = static_cast<std::uint64_t>(info.channels) * static_cast<std::uint64_t>(subtype->stored_bytes);
+      facts_.frames = std::max(facts_.frames, static_cast<std::int64_t>(*bytes / frame));
+    }
+  }
+  if (is_stored_plainly(facts_)) offset_ = ::lseek(fd_.get(), 0, SEEK_CUR);
+}
+
+std::size_t SoundReader::read(void* samples, std::size_t frames) {
+  SNDFILE* file = file_of(handle_.get());
+  const auto wanted = static_cast<sf_count_t>(frames);
+  sf_count_t got = 0;
+  switch (facts_.sample_type) {
+    case SampleType::int16:
+      got = sf_readf_short(file, static_cast<short*>(samples), wanted);
+      break;
+    case SampleType::int32:
+      got = sf_readf_int(file, static_cast<int*>(samples), wanted);
+      break;
+    case SampleType::float32:
+      got = sf_readf_float(file, static_cast<float*>(samples), wanted);
+      break;
+    case SampleType::float64:
+      got = sf_readf_double(file, static_cast<double*>(samples), wanted);
+      break;
+  }
+  got = std::max<sf_count_t>(got, 0);
+  if (got < wanted) {
+    const int error = sf_error(file);
+    if (error == SF_ERR_SYSTEM) throw Error(fmt::format("cannot read '{}': {}", path_, sf_strerror(file)));
+    if (error != SF_ERR_NO_ERROR) damaged_ = true;
+  }
+  frames_read_ += got;
+  if (offset_ >= 0) offset_ += got * static_cast<sf_count_t>(facts_.frame_bytes());
+  return static_cast<std::size_t>(got);
+}
+
+// --- SoundWriter ---
+
+/// The file behind libsndfile's callbacks. The first error is kept: libsndfile itself drops errors of
+/// what it writes while it closes.
+struct SoundWriter::Sink {
+  int fd = -1;
+  std::string name;
+  SoundFacts facts;
+  bool plain = false;
+  sf_count_t position = 0;
+  sf_count_t size = 0;
+  int error = 0;
+
+  static Sink& of(void* self) noexcept { return *static_cast<Sink*>(self); }
+  static sf_count_t length(void* self) { return of(self).size; }
+  static sf_count_t tell(void* self) { return of(self).position; }
+  static sf_count_t seek(sf_count_t offset, int whence, void* self) {
+    Sink& sink = of(self);
+    const sf_count_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? sink.position : sink.size;
+    sink.position = from + offset;
+    return sink.position;
+  }
+  static sf_count_t read(void* to, sf_count_t count, void* self) {
+    Sink& sink = of(self);
+    const ssize_t got = ::pread(sink.fd, to, static_cast<std::size_t>(count), sink.position);
+    if (got > 0) sink.position += got;
+    return got;
+  }
+  static sf_count_t write(const void* from, sf_count_t count, void* self) {
+    Sink& sink = of(self);
+    sf_count_t done = 0;
+    while (done < count) {
+      const ssize_t written = ::pwrite(sink.fd, static_cast<const char*>(from) + done,
+                                       static_cast<std::size_t>(count - done), sink.position);
+      if (written < 0 && errno == EINTR) continue;
+      if (written <= 0) {
+        if (sink.error == 0) sink.error = written < 0 ? errno : EIO;
+        break;
+      }
+      done += written;
+      sink.position += written;
+      sink.size = std::max(sink.size, sink.position);
+    }
+    return done;
+  }
+};
+
+void SoundWriter::Close::operator()(void* handle) const noexcept { sf_close(file_of(handle)); }
+SoundWriter::SoundWriter(SoundWriter&&) noexcept = default;
+SoundWriter& SoundWriter::operator=(SoundWriter&& other) noexcept {
+  handle_ = std::move(other.handle_);  // the old one closes into the old sink
+  sink_ = std::move(other.sink_);
+  return *this;
+}
+SoundWriter::~SoundWriter() = default;
+
+SoundWriter::SoundWriter(int fd, const SoundFacts& facts, std::string name) : sink_(std::make_unique<Sink>()) {
+  sink_->fd = fd;
+  sink_->name = std::move(name);
+  sink_->facts = facts;
+  sink_->plain = is_stored_plainly(facts);
+  SF_INFO info{};
+  info.samplerate = facts.rate;
+  info.channels = facts.channels;
+  info.format = facts.format;
+  if (sf_format_check(&info) == SF_FALSE) {
+    throw Error(fmt::format("cannot write '{}': libsndfile reads but does not write this kind of file ({})",
+                            sink_->name, subtype_name(facts.format)));
+  }
+  SF_VIRTUAL_IO callbacks{&Sink::length, &Sink::seek, &Sink::read, &Sink::write, &Sink::tell};
+  handle_.reset(sf_open_virtual(&callbacks, SFM_WRITE, &info, sink_.get()));
+  if (!handle_) fail(sf_error_number(sf_error(nullptr)));
+  // The PEAK chunk holds the time of day.
+  sf_command(file_of(handle_.get()), SFC_SET_ADD_PEAK_CHUNK, nullptr, SF_FALSE);
+  if (facts.sample_type == SampleType::float32 && (facts.format & SF_FORMAT_SUBMASK) != SF_FORMAT_FLOAT) {
+    sf_command(file_of(handle_.get()), SFC_SET_CLIPPING, nullptr, SF_TRUE);
+  }
+  if (sink_->error != 0) fail("");
+}
+
+void SoundWriter::fail(std::string_view what) const {
+  const std::string message = fmt::format("cannot write '{}'", sink_->name);
+  if (sink_->error != 0) throw system_error(message, sink_->error);
+  throw Error(fmt::format("{}: {}", message, what));
+}
+
+std::int64_t SoundWriter::offset() const noexcept { return sink_->plain ? sink_->position : -1; }
+
+void SoundWriter::write(const void* samples, std::size_t frames) {
+  SNDFILE* file = file_of(handle_.get());
+  const auto wanted = static_cast<sf_count_t>(frames);
+  sf_count_t done = 0;
+  switch (sink_->facts.sample_type) {
+    case SampleType::int16:
+      done = sf_writef_short(file, static_cast<const short*>(samples), wanted);
+      break;
+    case SampleType::int32:
+      done = sf_writef_int(file, static_cast<const int*>(samples), wanted);
+      break;
+    case SampleType::float32:
+      done = sf_writef_float(file, static_cast<const float*>(samples), wanted);
+      break;
+    case SampleType::float64:
+      done = sf_writef_double(file, static_cast<const double*>(samples), wanted);
+      break;
+  }
+  if (done != wanted || sink_->error != 0) fail(sf_strerror(file));
+}
+
+std::uint64_t SoundWriter::finish() {
+  const int error = sf_close(file_of(handle_.release()));
+  if (error != 0 || sink_->error != 0) fail(sf_error_number(error));
+  return static_cast<std::uint64_t>(sink_->size);
+}
+
+}  // namespace noisefloor

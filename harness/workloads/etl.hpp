@@ -1,0 +1,105 @@
+// The audio ETL: each task reads one sound file, adds noise, and writes it back.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "harness/base/shared_mapping.hpp"
+#include "harness/workloads/table.hpp"
+#include "harness/workloads/workload.hpp"
+#include "kernels/kernel.hpp"
+
+namespace noisefloor {
+
+/// What meets a task whose output is there already.
+enum class OutputMode : std::uint8_t {
+  fresh,    ///< "new": the task fails, and the output stays as it was
+  replace,  ///< the output is exchanged for the new one at once
+};
+
+/// Throws UsageError for anything but "new" and "replace".
+[[nodiscard]] OutputMode output_mode(std::string_view name);
+
+struct EtlTask {
+  std::string input;
+  std::string output;        ///< relative to the output root; its folder exists
+  std::uint64_t stream = 0;  ///< of the noise: stream_of(the input's relative path)
+};
+
+struct EtlOptions {
+  const Kernel* kernel = nullptr;  ///< never null
+  double amplitude = 0;            ///< standard deviation of the noise relative to full scale; >= 0, finite
+  std::uint64_t seed = 1;
+  std::string output_root;
+  OutputMode output_mode = OutputMode::fresh;
+  bool fsync = false;                       ///< each output is on the disk when its task is done
+  const std::atomic<bool>* stop = nullptr;  ///< once true, tasks in the middle of a file fail as interrupted
+  std::string exists_hint;                  ///< what to do about an output that exists, for the message
+};
+
+/// What a done task returns, as bytes.
+struct EtlOutcome {
+  enum Warning : std::uint32_t {
+    kTruncated = 1,  ///< the input is shorter than it promised: processed as far as it goes
+    kDamaged = 2,    ///< the input cannot be decoded to its end: processed as far as it goes
+    kNotFinite = 4,  ///< NaN became 0, ±∞ became ±1
+  };
+  std::int64_t frames;           ///< read and written
+  std::int64_t frames_promised;  ///< by the input; -1: not said
+  std::uint64_t bytes_read;      ///< size of the input file
+  std::uint64_t bytes_written;   ///< size of the output file
+  std::uint64_t clipped;         ///< integer samples that saturated
+  std::uint64_t not_finite;      ///< float samples that were NaN or ±∞
+  double amplitude;              ///< σ relative to full scale
+  std::int32_t channels, rate;
+  std::int32_t format;  ///< libsndfile's number; subtype_name() names its subtype
+  std::uint32_t warnings;
+};
+static_assert(std::is_trivially_copyable_v<EtlOutcome>);
+
+/// The outcome in the bytes of one task's result. Throws Error if there are not as many as there must be.
+[[nodiscard]] EtlOutcome etl_outcome(std::span<const std::byte> returned);
+
+/// Bytes of the one buffer that each thread reads, transforms and writes through.
+inline constexpr std::size_t kEtlBufferBytes = std::size_t{512} << 10;
+
+/// One file per task, into `options.output_root`.
+class EtlWorkload : public Workload {
+ public:
+  EtlWorkload(std::vector<EtlTask> tasks, EtlOptions options);
+  ~EtlWorkload() override;
+
+  [[nodiscard]] std::uint32_t task_count() const override;
+  void run(TaskRange range, std::span<TaskResult> results, std::vector<std::byte>& returned) const override;
+  /// XXH3 of the bytes of each output file, seeded by the task's number, summed.
+  [[nodiscard]] std::uint64_t digest(TaskRange range) const override;
+  void prepare(std::uint32_t iterations) override;
+  [[nodiscard]] std::optional<StageTimes> stage_times() const override;
+
+ protected:
+  [[nodiscard]] const std::vector<EtlTask>& tasks() const noexcept { return tasks_; }
+  [[nodiscard]] const EtlOptions& options() const noexcept { return options_; }
+  /// Folder of the outputs. Called by tasks.
+  [[nodiscard]] virtual std::string output_root() const { return options_.output_root; }
+
+ private:
+  [[nodiscard]] EtlOutcome run_task(std::uint32_t task) const;
+
+  std::vector<EtlTask> tasks_;
+  EtlOptions options_;
+  SharedMapping stage_slots_;  // one per worker, as good as always: see add_times()
+};
+
+/// The form that is measured: test signals in, a fresh folder per iteration under <cache>/output, which
+/// goes when the workload does. Folders of processes that died are removed first.
+std::unique_ptr<Workload> make_etl(const WorkloadOptions& options);
+
+}  // namespace noisefloor
