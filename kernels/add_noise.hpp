@@ -5,12 +5,14 @@
 // or 4 (NEON). Every name is templated on the architecture, so that no two units share a symbol.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
 #include <type_traits>
 
+#include "kernels/contract.hpp"
 #include "kernels/kernel.hpp"
 #include "kernels/simd_compat.hpp"
 
@@ -310,6 +312,7 @@ struct AddNoise {
 
   static std::size_t i16(const std::int16_t* in, std::int16_t* out, std::size_t n, float sigma, int step, NoiseKey key,
                          std::uint64_t first) noexcept {
+    assert((contract_holds<Arch>(in, out, n, sigma, step)));
     if (sigma == 0.0F) {
       std::memmove(out, in, n * sizeof *out);
       return 0;
@@ -323,6 +326,7 @@ struct AddNoise {
 
   static std::size_t i32(const std::int32_t* in, std::int32_t* out, std::size_t n, float sigma, int step, NoiseKey key,
                          std::uint64_t first) noexcept {
+    assert((contract_holds<Arch>(in, out, n, sigma, step)));
     if (sigma == 0.0F) {
       std::memmove(out, in, n * sizeof *out);
       return 0;
@@ -331,6 +335,7 @@ struct AddNoise {
   }
 
   static void f32(const float* in, float* out, std::size_t n, float sigma, NoiseKey key, std::uint64_t first) noexcept {
+    assert((contract_holds<Arch>(in, out, n, sigma, 1)));
     if (sigma == 0.0F) {
       std::memmove(out, in, n * sizeof *out);
       return;
@@ -340,6 +345,7 @@ struct AddNoise {
 
   static void f64(const double* in, double* out, std::size_t n, float sigma, NoiseKey key,
                   std::uint64_t first) noexcept {
+    assert((contract_holds<Arch>(in, out, n, sigma, 1)));
     if (sigma == 0.0F) {
       std::memmove(out, in, n * sizeof *out);
       return;

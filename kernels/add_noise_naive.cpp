@@ -4,11 +4,13 @@
 // Its bytes are its own. It cannot start at any sample: a thread keeps the generator of the stream that
 // it is in, goes on where the last call stopped, and replays the stream from its start otherwise.
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <random>
 
+#include "kernels/contract.hpp"
 #include "kernels/kernel.hpp"
 #include "kernels/units.hpp"
 
@@ -42,6 +44,7 @@ Generator& generator_at(NoiseKey key, std::uint64_t first) {
 
 template <class T>
 std::size_t add_integers(const T* in, T* out, std::size_t n, float sigma, int step, NoiseKey key, std::uint64_t first) {
+  assert((contract_holds<Generator>(in, out, n, sigma, step)));
   constexpr std::int64_t kLow = std::numeric_limits<T>::min();
   constexpr std::int64_t kHigh = std::numeric_limits<T>::max();
   if (sigma == 0.0F) {
@@ -63,6 +66,7 @@ std::size_t add_integers(const T* in, T* out, std::size_t n, float sigma, int st
 
 template <class T>
 void add_floats(const T* in, T* out, std::size_t n, float sigma, NoiseKey key, std::uint64_t first) {
+  assert((contract_holds<Generator>(in, out, n, sigma, 1)));
   if (sigma == 0.0F) {
     std::memmove(out, in, n * sizeof(T));
     return;

@@ -3,12 +3,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
 #include <type_traits>
 
+#include "kernels/contract.hpp"
 #include "kernels/kernel.hpp"
 
 namespace noisefloor {
@@ -115,6 +117,7 @@ struct LaneLoops {
   template <class T>
   static std::size_t run(const T* in, T* out, std::size_t n, float sigma, int step, NoiseKey key,
                          std::uint64_t first) noexcept {
+    assert((contract_holds<Unit>(in, out, n, sigma, step)));
     if (sigma == 0.0F) {
       std::memmove(out, in, n * sizeof(T));
       return 0;

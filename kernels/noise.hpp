@@ -32,6 +32,7 @@ inline constexpr std::uint32_t kBlockSamples = 4096;  ///< samples per seeding
 inline constexpr std::uint32_t kGroupSamples = 32;    ///< samples per step of all lanes
 inline constexpr std::uint32_t kLanes = 16;           ///< logical lanes, whatever the vector width
 inline constexpr float kLargestNormal = 6.56F;        ///< |z| never exceeds this: sqrt(2 ln 2^31) rounded up
+inline constexpr float kLargestSigma = 0x1p40F;       ///< beyond every format, and all arithmetic stays finite
 
 /// The stream of a file: FNV-1a (64 bits) over the bytes of its relative path, then over the copy
 /// number (0 for the first) as 8 bytes, least significant first.
