@@ -1,0 +1,448 @@
+"""How every figure looks and what its caption says: colours, marks, labels that never overlap, files.
+
+SPDX-License-Identifier: MIT
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import matplotlib
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from scripts import stats
+from scripts.results import FACTORS, STATUSES, Run
+
+# Okabe and Ito's colours, told apart with every common colour blindness. Their yellow comes last: pale on white.
+PALETTE: Final = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442")
+MARKERS: Final = ("s", "o", "^", "D", "v", "P", "X", "*")
+DASHES: Final = ("-", "--", "-.", ":")
+INK: Final = "#222222"
+MUTED: Final = "#666666"
+BAND: Final = "#E8EEF4"
+
+# In the order of the program's table; any other strategy takes the next place.
+STRATEGIES: Final = ("sequential", "std_thread", "openmp")
+
+# What makes two cells the same batch: only these may be compared with each other.
+BATCH: Final = ("workload", "format", "tasks", "task_size", "output_mode", "pitfall")
+
+WIDTH: Final = 9.0  # inches
+SIZE: Final = {"title": 13.0, "panel": 9.5, "text": 9.0, "small": 7.5}  # points
+
+SETTINGS: Final = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same widths everywhere
+    "font.size": SIZE["text"],
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 6,
+    "svg.hashsalt": "noisefloor",  # the same rows give the same bytes
+    "svg.fonttype": "path",
+    "savefig.dpi": 150,
+}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How one series is drawn."""
+
+    color: str
+    marker: str
+    dash: str
+    filled: bool
+
+    @property
+    def face(self) -> str:
+        return self.color if self.filled else "white"
+
+
+@contextmanager
+def settings() -> Iterator[None]:
+    """This style, for the figures drawn and saved inside; nothing outside changes."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(SETTINGS)
+        yield
+
+
+def marks(series: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Mark]:
+    """A mark for each (strategy, label): colour and marker by strategy, the same in every figure; dash and
+    filling tell the series of one strategy apart."""
+    order = [*STRATEGIES, *sorted({strategy for strategy, _ in series} - set(STRATEGIES))]
+    used: dict[str, int] = {}
+    result: dict[tuple[str, str], Mark] = {}
+    for strategy, label in series:
+        if (strategy, label) in result:
+            continue
+        place, nth = order.index(strategy), used.get(strategy, 0)
+        used[strategy] = nth + 1
+        result[strategy, label] = Mark(
+            PALETTE[place % len(PALETTE)],
+            MARKERS[(place + place // len(PALETTE)) % len(MARKERS)],
+            DASHES[(place + nth) % len(DASHES)],
+            nth % 2 == 0,
+        )
+    return result
+
+
+def label_series(cells: pd.DataFrame, axis: Sequence[str]) -> Any:
+    """A name for the series of each row: its strategy and whatever else varies among the cells of this
+    strategy, except the factors in `axis`, which the figure shows by position."""
+    ignored = {"sweep", "strategy", "task_ns", *axis}
+    names = pd.Series("", index=cells.index, dtype=object)
+    for strategy, rows in cells.groupby("strategy", sort=False):
+        parts = pd.Series(str(strategy), index=rows.index, dtype=object)
+        for factor in ("schedule", *(name for name in FACTORS if name != "schedule")):
+            if factor in ignored or rows[factor].nunique(dropna=False) < 2:
+                continue
+            parts = parts + rows[factor].map(lambda value, factor=factor: describe(factor, value))
+        names.loc[rows.index] = parts
+    return names
+
+
+def describe(factor: str, value: Any) -> str:
+    """ " guided", " · 2 workers": one factor's value as part of a series' name; empty for an empty value."""
+    if pd.isna(value) or value == "":
+        return ""
+    if factor == "workers":
+        return f" · {value} worker{'s' if value != 1 else ''}"
+    if factor == "chunk_size":
+        return f" · chunk {value}"
+    if factor in ("tasks", "task_size"):
+        return f" · {factor.replace('_', ' ')} {value:,}"
+    return f" {value}" if factor == "schedule" else f" · {value}"
+
+
+def describe_batch(cell: Any) -> str:
+    """ "24 etl tasks of size 441,000 (int16)": what was done, for a panel's heading."""
+    tasks = "?" if pd.isna(cell["tasks"]) else f"{cell['tasks']:,}"
+    size = "" if pd.isna(cell["task_size"]) else f" of size {cell['task_size']:,}"
+    details = [str(cell[name]) for name in ("format", "output_mode", "pitfall") if cell[name]]
+    return f"{tasks} {cell['workload']} task{'' if tasks == '1' else 's'}{size}" + (
+        f" ({', '.join(details)})" if details else ""
+    )
+
+
+def strategy_rank(strategy: str) -> tuple[int, str]:
+    """Sort key: the order of the program's table, then by name."""
+    return (STRATEGIES.index(strategy) if strategy in STRATEGIES else len(STRATEGIES), strategy)
+
+
+def duration(ns: float) -> str:
+    """Three significant digits with the unit that suits: "8.92 ms"."""
+    if math.isnan(ns):
+        return "unknown"
+    for unit, factor in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
+        if ns >= 0.9995 * factor:
+            return f"{digits(ns / factor)} {unit}"
+    return f"{digits(ns)} ns"
+
+
+def digits(x: float) -> str:
+    """Three significant digits, without an exponent up to 10 million."""
+    if x == 0 or not math.isfinite(x):
+        return f"{x:g}"
+    places = max(0, 2 - math.floor(math.log10(abs(x))))
+    return f"{x:,.{places}f}"
+
+
+def ratio(x: float) -> str:
+    """A speed-up: two decimals say all that is known of it."""
+    return f"{x:.2f}" if abs(x) < 99.995 else digits(x)
+
+
+def interval(estimate: stats.Estimate, show: Callable[[float], str] = digits) -> str:
+    """ "1.92 [1.88, 1.95]", or why there is no interval."""
+    if estimate.n == 0:
+        return "unknown"
+    if not estimate.has_interval:
+        return f"{show(estimate.median)} (n = {estimate.n})"
+    return f"{show(estimate.median)} [{show(estimate.low)}, {show(estimate.high)}]"
+
+
+def bars(estimates: Sequence[stats.Estimate]) -> list[list[float]]:
+    """matplotlib's lengths below and above the medians; none where there is no interval."""
+    return [
+        [e.median - e.low if e.has_interval else 0.0 for e in estimates],
+        [e.high - e.median if e.has_interval else 0.0 for e in estimates],
+    ]
+
+
+def counts(numbers: Sequence[int]) -> str:
+    """ "n = 6 launches" or "n = 5 to 6 launches" of a point."""
+    if not numbers:
+        return "no launch"
+    low, high = min(numbers), max(numbers)
+    text = f"n = {low} launches" if low == high else f"n = {low} to {high} launches"
+    return text if low >= stats.LEAST_VALUES else f"{text} (no interval below {stats.LEAST_VALUES})"
+
+
+def spread(wanted: Sequence[float], heights: Sequence[float], low: float, high: float) -> list[float]:
+    """Centres for labels of these heights, as close as possible to `wanted` (least squares), in the same
+    order, without overlap, between `low` and `high`. Too little room: they overlap evenly rather than leave
+    the axes."""
+    count = len(wanted)
+    if count == 0:
+        return []
+    order = sorted(range(count), key=lambda i: (wanted[i], i))
+    room, needed = high - low, sum(heights)
+    scale = min(1.0, room / needed) if needed > 0 else 1.0
+    size = [heights[i] * scale for i in order]
+    # With the stacking offset taken away the centres need only be in order: pool what is not.
+    offsets, total = [], 0.0
+    for height in size:
+        offsets.append(total + height / 2)
+        total += height
+    pools: list[tuple[float, int]] = []  # (mean, members)
+    for i, offset in zip(order, offsets):
+        mean, members = wanted[i] - offset, 1
+        while pools and pools[-1][0] > mean:
+            other, n = pools.pop()
+            mean, members = (mean * members + other * n) / (members + n), members + n
+        pools.append((mean, members))
+    flat = [min(max(mean, low), high - total) for mean, n in pools for _ in range(n)]
+    centres = [0.0] * count
+    for i, start, offset in zip(order, flat, offsets):
+        centres[i] = start + offset
+    return centres
+
+
+SAMPLE: Final = 24.0  # points: the piece of line before a label
+LEADER: Final = 16.0  # points: from the axes to that piece
+
+
+@dataclass(frozen=True)
+class Label:
+    """Text for the end of a line at (x, y) in data units; all but its first line are small print."""
+
+    x: float
+    y: float
+    lines: tuple[str, ...]
+    mark: Mark
+
+
+def label_margin(figure: Figure, texts: Sequence[Sequence[str]]) -> float:
+    """Inches to the right of the axes that labels with these lines need."""
+    widths = [
+        text_width(figure, line, SIZE["text"] if i == 0 else SIZE["small"], bold=i == 0)
+        for lines in texts
+        for i, line in enumerate(lines)
+    ]
+    return (LEADER + SAMPLE + 6) / 72 + max(widths, default=0) + 0.2
+
+
+def label_ends(axes: Any, labels: Sequence[Label]) -> None:
+    """Writes each label to the right of the axes, beside the end of its line, tied to it by a thin leader and
+    a sample of the line. Call it when the limits and the layout are final."""
+    if not labels:
+        return
+    figure = axes.figure
+    box = axes.get_window_extent()
+    point = figure.dpi / 72  # pixels per point
+    large, small = 1.35 * SIZE["text"] * point, 1.35 * SIZE["small"] * point
+    heights = [large + small * (len(label.lines) - 1) + 5 * point for label in labels]
+    ends = [axes.transData.transform((label.x, label.y)) for label in labels]
+    # The first line of a text stands beside the line's end, the small print below.
+    shifts = [height / 2 - large / 2 - 2.5 * point for height in heights]
+    wanted = [float(end[1]) - shift for end, shift in zip(ends, shifts)]
+    centres = spread(wanted, heights, box.y0 - 30 * point, box.y1 + 20 * point)
+    left = box.x1 + LEADER * point
+    right = left + SAMPLE * point
+    to_axes = axes.transAxes.inverted()
+
+    def line(xs: Sequence[float], ys: Sequence[float], **how: Any) -> None:
+        points = [to_axes.transform(xy) for xy in zip(xs, ys)]
+        axes.plot(
+            [p[0] for p in points], [p[1] for p in points], transform=axes.transAxes, clip_on=False, **how
+        )
+
+    for label, end, centre, shift in zip(labels, ends, centres, shifts):
+        mark, y = label.mark, centre + shift
+        line(
+            [float(end[0]) + 6 * point, left - 2 * point],
+            [float(end[1]), y],
+            color=mark.color,
+            linewidth=0.7,
+            alpha=0.6,
+        )
+        line([left, right], [y, y], color=mark.color, linestyle=mark.dash)
+        line([(left + right) / 2], [y], color=mark.color, marker=mark.marker, markerfacecolor=mark.face)
+        for i, text in enumerate(label.lines):
+            x_axes, y_axes = to_axes.transform(
+                (right + 6 * point, y - (large + small) / 2 * (i > 0) - small * max(0, i - 1))
+            )
+            axes.text(
+                x_axes, y_axes, text, transform=axes.transAxes, ha="left", va="center_baseline",
+                fontsize=SIZE["text"] if i == 0 else SIZE["small"], color=mark.color if i == 0 else MUTED,
+                weight="bold" if i == 0 else "normal",
+            )  # fmt: skip
+
+
+def note(axes: Any, y: float, text: str, *, side: Literal["left", "right"] = "left") -> None:
+    """Small print inside the axes, just above the height y (data units)."""
+    axes.annotate(text, (0.01 if side == "left" else 0.99, y), xycoords=axes.get_yaxis_transform(), ha=side, va="bottom",
+                  xytext=(0, 2.5), textcoords="offset points", fontsize=SIZE["small"], color=MUTED)  # fmt: skip
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round values from low to high: decades, or 1-2-5 where there are fewer than three decades."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    wide = math.log10(high / low) >= 2.5
+    ticks = [m * 10.0**k for k in decades for m in ((1,) if wide else (1, 2, 5))]
+    return [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
+
+
+def set_log_axis(axis: Any, ticks: Sequence[float], show: Any = None) -> None:
+    """Exactly these ticks, in plain numbers, and no minor ones."""
+    axis.set_major_locator(FixedLocator(list(ticks)))
+    axis.set_major_formatter(FuncFormatter(show or (lambda value, _: f"{value:,.10g}")))
+    axis.set_minor_locator(NullLocator())
+
+
+def new_figure() -> Figure:
+    """An empty figure, without pyplot, so that nothing global is touched. panels() gives it its height."""
+    figure = Figure(figsize=(WIDTH, 1))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def panels(
+    figure: Figure,
+    title: str,
+    caption: str,
+    heights: Sequence[float],
+    *,
+    left: float,
+    right: float,
+    columns: int = 1,
+    between: float = 0,
+) -> Any:
+    """Title above, caption below, and between them a grid: one row per height, a gap `between` columns. All in
+    inches; the figure becomes as high as all of it needs."""
+    heading = wrap(figure, title, WIDTH - 0.5, SIZE["title"], bold=True)
+    lines = wrap(figure, caption, WIDTH - 0.5, SIZE["small"])
+    large, line, gap = 1.3 * SIZE["title"] / 72, 1.4 * SIZE["small"] / 72, 0.95
+    bottom, top = len(lines) * line + 0.2, len(heading) * large + 0.5
+    below_axes = 0.5
+    height = bottom + below_axes + sum(heights) + gap * (len(heights) - 1) + top
+    figure.set_figheight(height)
+    for i, text in enumerate(heading):
+        y = 1 - (0.15 + i * large) / height
+        figure.text(0.25 / WIDTH, y, text, fontsize=SIZE["title"], weight="bold", va="top")
+    for i, text in enumerate(lines):
+        y = (bottom - 0.05 - i * line) / height
+        figure.text(0.25 / WIDTH, y, text, fontsize=SIZE["small"], color=MUTED, va="top")
+    width = (WIDTH - left - right - between * (columns - 1)) / columns
+    return figure.add_gridspec(
+        len(heights),
+        columns,
+        left=left / WIDTH,
+        right=1 - right / WIDTH,
+        bottom=(bottom + below_axes) / height,
+        top=1 - top / height,
+        height_ratios=list(heights),
+        wspace=between / width,
+        hspace=gap / (sum(heights) / len(heights)),
+    )
+
+
+def text_width(figure: Figure, text: str, size: float, *, bold: bool = False) -> float:
+    """Inches that `text` takes in one line."""
+    probe = figure.text(0, 0, text, fontsize=size, weight="bold" if bold else "normal")
+    extent = float(probe.get_window_extent(figure.canvas.get_renderer()).width / figure.dpi)
+    probe.remove()
+    return extent
+
+
+def wrap(figure: Figure, text: str, width: float, size: float, *, bold: bool = False) -> list[str]:
+    """`text` in lines of at most `width` inches; its own line breaks are kept."""
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        current = ""
+        for word in paragraph.split(" "):
+            longer = f"{current} {word}" if current else word
+            if current and text_width(figure, longer, size, bold=bold) > width:
+                lines.append(current)
+                current = word
+            else:
+                current = longer
+        lines.append(current)
+    return lines
+
+
+def look_up(machine: dict[str, Any], *paths: str) -> str:
+    """The first of these dotted paths that machine.json has, as text; "" if it has none."""
+    for path in paths:
+        value: Any = machine
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if value not in (None, "") and not isinstance(value, (dict, list)):
+            return str(value)
+    return ""
+
+
+def describe_machine(run: Run, rows: pd.DataFrame) -> str:
+    """CPU, CPUs that are ours, kernel, commit and run: what a figure must carry to be judged alone."""
+    model = look_up(run.machine, "cpu_model", "cpu.model") or "unknown CPU"
+    cpus = look_up(run.machine, "available_workers", "cpus", "cpu.available")
+    kernel = look_up(run.machine, "kernel", "kernel_release", "os.kernel")
+    commit = ", ".join(sorted({str(sha)[:12] for sha in rows["git_sha"] if sha})) or "unknown"
+    run_id = ", ".join(sorted({str(name) for name in rows["run_id"] if name})) or run.path.name
+    parts = [model]
+    if cpus:
+        parts.append(f"{cpus} CPU{'' if cpus == '1' else 's'}")
+    if kernel:
+        parts.append(f"kernel {kernel}" if kernel[:1].isdigit() else kernel)
+    return f"{', '.join(parts)}. Commit {commit}, run {run_id}."
+
+
+def describe_undrawn(rows: pd.DataFrame) -> str:
+    """What was tried and is not in the picture, with the reason; "" if all is."""
+    bad = rows[rows["status"] != "ok"]
+    if not len(bad):
+        return ""
+    parts = []
+    for status in STATUSES:
+        of_status = bad[bad["status"] == status]
+        for (strategy, message), some in of_status.groupby(["strategy", "message"], sort=False):
+            launches = len(some[["run_id", "launch", "cell_id"]].drop_duplicates())
+            reason = f" ({str(message).rstrip('.')[:120]})" if message else ""
+            parts.append(f"{launches} launch{'' if launches == 1 else 'es'} of {strategy} {status}{reason}")
+    shown = parts[:4] + ([f"{len(parts) - 4} more kinds"] if len(parts) > 4 else [])
+    return f" Not drawn: {'; '.join(shown)}."
+
+
+def write(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """folder/name.svg and .png, each complete or not at all; the same figure gives the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    metadata: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+    for kind, facts in metadata.items():
+        path, temporary = folder / f"{name}.{kind}", folder / f".{name}.{os.getpid()}.{kind}"
+        try:
+            figure.savefig(temporary, format=kind, metadata=facts)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        written.append(path)
+    return written

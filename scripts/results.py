@@ -1,0 +1,449 @@
+#!/usr/bin/env python3
+"""The only reader of observations.csv: validates a run and turns its rows into one value per launch.
+
+SPDX-License-Identifier: MIT
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import pandas as pd
+
+SCHEMA: Final = 1
+STATUSES: Final = ("ok", "failed", "wrong_output", "timeout", "skipped")
+
+Kind = Literal["text", "integer", "unsigned", "real"]
+
+IDENTITY: Final[dict[str, Kind]] = {
+    "schema": "integer",
+    "run_id": "text",
+    "machine_id": "text",
+    "build_id": "text",
+    "git_sha": "text",
+    "arm": "text",
+    "round": "integer",
+    "order": "integer",
+    "launch": "text",
+    "repetition": "integer",
+    "cell_id": "text",
+}
+FACTORS: Final[dict[str, Kind]] = {
+    "sweep": "text",
+    "workload": "text",
+    "strategy": "text",
+    "delivery": "text",
+    "kernel": "text",
+    "format": "text",
+    "workers": "integer",
+    "tasks": "integer",
+    "task_size": "integer",
+    "task_ns": "integer",
+    "chunk_size": "integer",
+    "schedule": "text",
+    "runtime": "text",
+    "ship": "text",
+    "transport": "text",
+    "pool": "text",
+    "bind": "text",
+    "wait_policy": "text",
+    "output_mode": "text",
+    "pitfall": "text",
+    "variant": "text",
+}
+MEASURES: Final[dict[str, Kind]] = {
+    "iterations": "integer",
+    "wall_ns": "integer",
+    "user_cpu_ns": "integer",
+    "system_cpu_ns": "integer",
+    "cpu_percent": "real",
+    "first_result_ns": "integer",
+    "peak_rss_bytes": "integer",
+    "minor_faults": "integer",
+    "major_faults": "integer",
+    "voluntary_switches": "integer",
+    "involuntary_switches": "integer",
+    "steal_ticks": "integer",
+    "instructions": "integer",
+    "cycles": "integer",
+    "samples": "integer",
+    "bytes_read": "integer",
+    "bytes_written": "integer",
+    "extract_ns": "integer",
+    "transform_ns": "integer",
+    "load_ns": "integer",
+    "digest": "text",
+}
+OUTCOME: Final[dict[str, Kind]] = {
+    "started_ns": "integer",
+    "seed": "unsigned",
+    "status": "text",
+    "message": "text",
+}
+# In file order.
+COLUMNS: Final[dict[str, Kind]] = {**IDENTITY, **FACTORS, **MEASURES, **OUTCOME}
+
+# No row means anything without these, whatever its schema.
+ESSENTIAL: Final = ("schema", "cell_id", "strategy", "iterations", "wall_ns", "status")
+# Levels and rates of a repetition, not totals of its iterations.
+NOT_TOTALS: Final = ("iterations", "cpu_percent", "peak_rss_bytes")
+
+SHOWN_PROBLEMS: Final = 8
+
+
+class ResultsError(Exception):
+    """What is wrong with a run, where, and what to do. `status` is the exit status it deserves."""
+
+    status: Final = 2
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, validated. `observations` has the columns of COLUMNS (integers nullable, never 0 for
+    unknown; texts empty instead) and one row per observation, indexed by its line in the file."""
+
+    path: Path
+    observations: pd.DataFrame
+    machine: dict[str, Any]
+    plan: dict[str, Any]
+    warnings: tuple[str, ...]
+
+
+def load(path: str | Path) -> Run:
+    """Reads a run's folder, or a CSV file by itself (then without machine and plan).
+
+    Throws ResultsError: no such run, a newer schema, a line that breaks the contract, or rows of
+    several machines. What does not touch the rows' truth (a torn last line, an unreadable
+    machine.json) becomes a warning.
+    """
+    path = Path(path)
+    table = path / "observations.csv" if path.is_dir() else path
+    warnings: list[str] = []
+    frame = _read(table, warnings)
+    machine: dict[str, Any] = {}
+    plan: dict[str, Any] = {}
+    if path.is_dir():
+        machine = _read_json(path / "machine.json", warnings)
+        plan = _read_toml(path / "plan.toml", warnings)
+    _check_machine(table, frame, machine)
+    return Run(path, frame, machine, plan, tuple(warnings))
+
+
+def launch_values(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """One row per launch: the median over its `ok` repetitions of measure / iterations.
+
+    Columns: run_id, arm, round, launch, cell_id, all factors, and `value` in the measure's unit per iteration
+    (cpu_percent and peak_rss_bytes, which are no totals, as they are). Launches without any value of
+    this measure are left out. Repetitions in a process are correlated: only these values count as n.
+    """
+    if measure not in MEASURES or MEASURES[measure] == "text":
+        raise ResultsError(f"'{measure}' is no numeric measure; there are: {', '.join(_numeric())}")
+    usable = frame[(frame["status"] == "ok") & frame[measure].notna()]
+    value = usable[measure].to_numpy(dtype=float)
+    if measure not in NOT_TOTALS:
+        value = value / usable["iterations"].to_numpy(dtype=float)
+    # Factors are constant within a launch (checked on reading), so its first row stands for all.
+    by_launch = usable.assign(value=value).groupby(["run_id", "launch", "cell_id"], sort=False)
+    medians = by_launch["value"].median()
+    launches = by_launch.head(1)[["run_id", "arm", "round", "launch", "cell_id", *FACTORS]]
+    return launches.assign(value=medians.to_numpy(dtype=float)).reset_index(drop=True)
+
+
+def by_round(launches: pd.DataFrame) -> Any:
+    """The `value` of one cell's launches, a Series indexed by round: what pairing takes."""
+    return launches[launches["round"].notna()].set_index("round")["value"]
+
+
+def select_group(frame: pd.DataFrame, group: str) -> pd.DataFrame:
+    """The rows whose sweep's last dotted part is `group`: "quick.chunk" and "chunk" for "chunk"."""
+    return frame[frame["sweep"].str.rpartition(".")[2] == group]
+
+
+def _numeric() -> list[str]:
+    return [name for name, kind in MEASURES.items() if kind != "text"]
+
+
+def _read(table: Path, warnings: list[str]) -> pd.DataFrame:
+    try:
+        # Unlike splitlines(), only line feeds end a line here: a message may hold any other character.
+        text = table.read_bytes().decode("utf-8", errors="surrogateescape")
+    except FileNotFoundError:
+        raise ResultsError(
+            f"{table}: no such file. Give a run's folder, such as results/latest, or an observations.csv"
+        ) from None
+    except OSError as error:
+        raise ResultsError(f"{table}: {error.strerror}") from None
+    lines = text.split("\n")
+    torn = lines.pop()
+    if not lines:
+        raise ResultsError(f"{table}: empty: the run ended before its first row. Measure again")
+    if torn:
+        warnings.append(
+            f"{table}: line {len(lines) + 1} is torn (the run was cut off while writing it) and was left out"
+        )
+    header, rows = _split(table, lines)
+    _check_header(table, header, rows, warnings)
+    frame = _convert(table, header, rows)
+    _check_rows(table, frame)
+    return frame
+
+
+def _split(table: Path, lines: list[str]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows. The row at position i of the second stands in line i + 2."""
+    reader = csv.reader((line.rstrip("\r") for line in lines), strict=True)
+    parsed: list[list[str]] = []
+    problems: list[str] = []
+    try:
+        for fields in reader:
+            parsed.append(fields)
+            if reader.line_num != len(parsed):  # a quote swallowed a line end; rows never hold one
+                raise csv.Error("a quote is not closed")
+            if len(fields) != len(parsed[0]):
+                problems.append(f"line {len(parsed)}: {len(fields)} fields, the header has {len(parsed[0])}")
+    except csv.Error as error:
+        raise ResultsError(f"{table}: line {len(parsed) or 1}: {error}") from None
+    if problems:
+        raise _broken(table, problems)
+    return parsed[0], parsed[1:]
+
+
+def _check_header(table: Path, header: list[str], rows: list[list[str]], warnings: list[str]) -> None:
+    """Columns that only a newer schema has are read as empty from older rows."""
+    if "schema" not in header:
+        raise ResultsError(
+            f"{table}: line 1: no column 'schema': this is no observations.csv "
+            f"(its header begins with {', '.join(list(COLUMNS)[:3])})"
+        )
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise ResultsError(f"{table}: line 1: repeated column: {', '.join(repeated)}")
+    position = header.index("schema")
+    schema = SCHEMA
+    for number, row in enumerate(rows, start=2):
+        value = row[position]
+        if not (value.isascii() and value.isdigit()):
+            raise ResultsError(f"{table}: line {number}: column schema: '{value}' is no whole number")
+        if int(value) > SCHEMA:
+            sha = dict(zip(header, row)).get("git_sha", "")
+            advice = f"the scripts of its own commit ({sha})" if sha else "the scripts of the newer version"
+            raise ResultsError(
+                f"{table}: line {number}: schema {value} is newer than this reader (schema {SCHEMA}): read it with {advice}"
+            )
+        schema = min(schema, int(value))
+    missing = [name for name in COLUMNS if name not in header]
+    hopeless = [name for name in ESSENTIAL if name not in header]
+    if hopeless or (missing and schema == SCHEMA):
+        raise ResultsError(f"{table}: line 1: missing column: {', '.join(hopeless or missing)}")
+    unknown = [name for name in header if name not in COLUMNS]
+    if unknown:
+        warnings.append(f"{table}: unknown column left out: {', '.join(unknown)}")
+
+
+def _convert(table: Path, header: list[str], rows: list[list[str]]) -> pd.DataFrame:
+    by_name = dict(zip(header, zip(*rows) if rows else [()] * len(header)))
+    empty = ("",) * len(rows)
+    problems: list[str] = []
+    columns: dict[str, Any] = {}
+    for name, kind in COLUMNS.items():
+        texts: Sequence[str] = by_name.get(name, empty)
+        if kind == "text":
+            columns[name] = np.array(texts, dtype=object)
+        elif kind == "real":
+            columns[name] = _reals(name, texts, problems)
+        else:
+            columns[name] = _integers(name, texts, problems, signed=kind == "integer")
+    if problems:
+        raise _broken(table, problems)
+    return pd.DataFrame(columns, index=pd.RangeIndex(2, len(rows) + 2, name="line"))
+
+
+def _integers(name: str, texts: Sequence[str], problems: list[str], *, signed: bool) -> Any:
+    """Exact: these hold nanoseconds since 1970, which a double does not."""
+    joined = "".join(texts)
+    limit = 2**63 if signed else 2**64
+    if joined and not (joined.isascii() and joined.isdigit()):
+        _collect(
+            problems, name, texts, lambda text: text.isascii() and text.isdigit(), "is no whole number >= 0"
+        )
+        return None
+    numbers = [int(text) if text else 0 for text in texts]
+    if numbers and max(numbers) >= limit:
+        _collect(problems, name, texts, lambda text: int(text) < limit, f"is not below {limit}")
+        return None
+    data = np.array(numbers, dtype=np.int64 if signed else np.uint64)
+    return pd.arrays.IntegerArray(data, np.array([not text for text in texts], dtype=bool))
+
+
+def _reals(name: str, texts: Sequence[str], problems: list[str]) -> Any:
+    try:
+        data = np.array([float(text) if text else np.nan for text in texts], dtype=float)
+    except ValueError:
+        data = None
+    blank = np.array([not text for text in texts], dtype=bool)
+    if data is None or not bool(np.all(np.isfinite(data) | blank)):
+        _collect(problems, name, texts, _is_finite, "is no finite number")
+        return None
+    return data
+
+
+def _is_finite(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
+
+
+def _collect(problems: list[str], name: str, texts: Sequence[str], good: Any, complaint: str) -> None:
+    for line, text in enumerate(texts, start=2):
+        if text and not good(text):
+            problems.append(f"line {line}: column {name}: '{text}' {complaint}")
+
+
+def _check_rows(table: Path, frame: pd.DataFrame) -> None:
+    problems: list[str] = []
+
+    def require(good: Any, complaint: str, column: str) -> None:
+        for line in frame.index[~np.asarray(good, dtype=bool)]:
+            problems.append(f"line {line}: column {column}: '{frame.at[line, column]}' {complaint}")
+
+    ok = frame["status"] == "ok"
+    require(frame["status"].isin(STATUSES), f"is no status ({', '.join(STATUSES)})", "status")
+    require(frame["cell_id"] != "", "must not be empty", "cell_id")
+    require(frame["strategy"] != "", "must not be empty", "strategy")
+    for name in ("iterations", "wall_ns"):
+        require(~ok | frame[name].fillna(0).gt(0), "must be at least 1 where status is ok", name)
+    # Rows that come straight from a launch, not from a run, name none.
+    named = frame[frame["launch"] != ""]
+    constant = ["cell_id", "arm", "round", *FACTORS]
+    distinct = named[["run_id", "launch", *constant]].drop_duplicates()
+    if distinct.duplicated(["run_id", "launch"]).any():
+        problems.extend(_mixed_launches(named, constant))
+    if problems:
+        raise _broken(table, problems)
+
+
+def _mixed_launches(named: pd.DataFrame, constant: list[str]) -> list[str]:
+    problems: list[str] = []
+    for (_, launch), rows in named.groupby(["run_id", "launch"], sort=False):
+        for column in constant:
+            texts = rows[column].astype(str)
+            for line in rows.index[texts != texts.iloc[0]]:
+                problems.append(
+                    f"line {line}: column {column}: launch {launch} has both '{texts.iloc[0]}' and "
+                    f"'{texts.at[line]}': one launch measures one cell"
+                )
+    return problems
+
+
+def _check_machine(table: Path, frame: pd.DataFrame, machine: dict[str, Any]) -> None:
+    seen = {str(value) for value in frame["machine_id"].unique() if value}
+    if machine.get("machine_id"):
+        seen.add(str(machine["machine_id"]))
+    if len(seen) > 1:
+        raise ResultsError(
+            f"{table}: rows of several machines ({', '.join(sorted(seen))}): their times may not be compared. "
+            "Read each machine's run by itself"
+        )
+
+
+def _broken(table: Path, problems: list[str]) -> ResultsError:
+    problems = sorted(problems, key=lambda text: int(text.split(":")[0].removeprefix("line ")))
+    shown = [f"{table}: {problem}" for problem in problems[:SHOWN_PROBLEMS]]
+    if len(problems) > SHOWN_PROBLEMS:
+        shown.append(f"… and {len(problems) - SHOWN_PROBLEMS} more")
+    shown.append("Nothing was read: correct or delete these lines, or measure again")
+    return ResultsError("\n".join(shown))
+
+
+def _read_json(path: Path, warnings: list[str]) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    except OSError as error:
+        warnings.append(f"{path}: {error.strerror}: the machine is unknown")
+        return {}
+    except json.JSONDecodeError as error:
+        warnings.append(f"{path}: line {error.lineno}: {error.msg}: the machine is unknown")
+        return {}
+    if not isinstance(content, dict):
+        warnings.append(f"{path}: no JSON object: the machine is unknown")
+        return {}
+    return content
+
+
+def _read_toml(path: Path, warnings: list[str]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    except OSError as error:
+        warnings.append(f"{path}: {error.strerror}: the plan is unknown")
+    except tomllib.TOMLDecodeError as error:
+        warnings.append(f"{path}: {error}: the plan is unknown")
+    return {}
+
+
+def summary(run: Run) -> str:
+    """A few lines for a person: what was measured, and what went wrong."""
+    frame = run.observations
+    launches = frame[["run_id", "launch"]].drop_duplicates()
+    ok = frame[frame["status"] == "ok"]
+    lines = [
+        f"run       {_joined(frame['run_id'])}",
+        f"machine   {_joined(frame['machine_id'])}",
+        f"commit    {_joined(frame['git_sha'])}",
+        f"sweeps    {_joined(frame['sweep'])}",
+        f"cells     {frame['cell_id'].nunique()}",
+        f"launches  {len(launches)}",
+        f"rounds    {frame['round'].nunique()}",
+    ]
+    counts = frame["status"].value_counts()
+    by_status = ", ".join(f"{counts[status]} {status}" for status in STATUSES if status in counts)
+    lines.append(f"rows      {len(frame)}" + (f": {by_status}" if by_status else ""))
+    if len(ok):
+        switched = ok["involuntary_switches"].fillna(0).gt(0) | ok["steal_ticks"].fillna(0).gt(0)
+        lines.append(
+            f"dirty     {100 * switched.mean():.0f}% of the ok rows saw involuntary switches or steal"
+        )
+    problems = frame[frame["status"] != "ok"]
+    if len(problems):
+        lines.append("problems")
+        kinds = problems.groupby(["status", "sweep", "strategy", "kernel", "message"], sort=False).size()
+        for (status, sweep, strategy, kernel, message), count in kinds.items():
+            lines.append(f"  {count} × {status}: {sweep}, {strategy}, {kernel}: {message or 'no message'}")
+    return "\n".join(lines)
+
+
+def _joined(column: Any) -> str:
+    return ", ".join(str(value) for value in column.unique() if value) or "unknown"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Prints a summary of the run named in `argv`. Exit status: 0; 2 if it cannot be read."""
+    parser = argparse.ArgumentParser(
+        prog="results.py", description="Checks the observations of a run and sums up what is there."
+    )
+    parser.add_argument("run", metavar="RUN", help="a run's folder, such as results/latest, or a CSV file")
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as end:
+        return int(end.code or 0)
+    try:
+        run = load(arguments.run)
+    except ResultsError as error:
+        print(f"results.py: {error}", file=sys.stderr)
+        return error.status
+    for warning in run.warnings:
+        print(f"results.py: warning: {warning}", file=sys.stderr)
+    print(summary(run))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

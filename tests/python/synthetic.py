@@ -1,0 +1,175 @@
+"""Runs made up from a model with known answers, in exactly the form that the program writes.
+
+SPDX-License-Identifier: MIT
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import random
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.results import COLUMNS, FACTORS
+
+Cell = dict[str, Any]
+Row = dict[str, Any]
+
+MACHINE: dict[str, Any] = {
+    "machine_id": "0123abcd",
+    "build_id": "00112233445566ff",
+    "cpu_model": "Synthetic CPU 3000",
+    "available_workers": 2,
+    "kernel": "6.1.0-test",
+}
+BASE: Cell = {
+    "sweep": "quick.strategies",
+    "workload": "etl",
+    "strategy": "sequential",
+    "delivery": "unordered",
+    "kernel": "avx2",
+    "format": "int16",
+    "workers": 1,
+    "tasks": 24,
+    "task_size": 441000,
+    "task_ns": 500_000,
+    "chunk_size": 1,
+}
+
+
+def cell(**factors: Any) -> Cell:
+    """The base cell with these factors; the others are empty."""
+    unknown = set(factors) - set(FACTORS)
+    assert not unknown, unknown
+    return {**{name: "" for name in FACTORS}, **BASE, **factors}
+
+
+def cell_id(a_cell: Cell) -> str:
+    text = ",".join(f"{name}={a_cell[name]}" for name in FACTORS if name != "task_ns")
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def model_wall_ns(a_cell: Cell, overhead_ns: float = 1000.0) -> float:
+    """Work shared evenly by the workers, and a fixed price per chunk: its efficiency is
+    task_ns / (task_ns + overhead_ns / chunk_size), so METG = overhead / chunk · threshold / (1 - threshold).
+    `sequential` pays no price."""
+    price = 0.0 if a_cell["strategy"] == "sequential" else overhead_ns / a_cell["chunk_size"]
+    return float(a_cell["tasks"] * (a_cell["task_ns"] + price) / a_cell["workers"])
+
+
+def observations(
+    cells: Sequence[Cell],
+    wall_ns: Callable[[Cell], float] = model_wall_ns,
+    *,
+    rounds: int = 6,
+    repetitions: int = 5,
+    iterations: int = 4,
+    noise: float = 0.01,
+    drift: float = 0.1,
+    seed: int = 1,
+    status: Callable[[Cell], tuple[str, str]] = lambda _: ("ok", ""),
+) -> list[Row]:
+    """Rounds of all cells in shuffled order. A round is slower or faster as a whole by `drift` (sigma of
+    ln), a launch by `noise`, a repetition by a tenth of that. A cell whose status is not ok has one row
+    per launch, without measures."""
+    generator = random.Random(seed)
+    rows: list[Row] = []
+    launch = 0
+    for number in range(rounds):
+        hour = generator.gauss(0, drift)
+        for a_cell in generator.sample(list(cells), len(cells)):
+            launch += 1
+            outcome, message = status(a_cell)
+            speed = hour + generator.gauss(0, noise)
+            for repetition in range(repetitions if outcome == "ok" else 1):
+                row = {
+                    **{name: "" for name in COLUMNS},
+                    **a_cell,
+                    "schema": 1,
+                    "run_id": "20260101T000000Z-deadbeef-0123abcd",
+                    "machine_id": MACHINE["machine_id"],
+                    "build_id": MACHINE["build_id"],
+                    "git_sha": "deadbeefdeadbeefdeadbeefdeadbeefdeadbeef",
+                    "arm": "head",
+                    "round": number,
+                    "order": launch,
+                    "launch": launch,
+                    "repetition": repetition,
+                    "cell_id": cell_id(a_cell),
+                    "seed": 2**64 - 1,
+                    "started_ns": 1_790_000_000_000_000_001 + launch,
+                    "status": outcome,
+                    "message": message,
+                }
+                if outcome == "ok":
+                    factor = 2.718281828 ** (speed + generator.gauss(0, noise / 10))
+                    row["iterations"] = iterations
+                    row["wall_ns"] = round(wall_ns(a_cell) * factor * iterations)
+                    row["user_cpu_ns"] = row["wall_ns"]
+                    row["cpu_percent"] = "100.5"
+                    row["peak_rss_bytes"] = 4_000_000
+                    row["involuntary_switches"] = 0
+                    row["digest"] = "0011223344556677"
+                rows.append(row)
+    return rows
+
+
+def csv_text(rows: Iterable[Row], columns: Sequence[str] = tuple(COLUMNS)) -> str:
+    lines = [",".join(columns)]
+    for row in rows:
+        lines.append(_line([str(row.get(name, "")) for name in columns]))
+    return "\n".join(lines) + "\n"
+
+
+def _line(fields: Sequence[str]) -> str:
+    class Sink:
+        text = ""
+
+        def write(self, text: str) -> None:
+            self.text += text
+
+    sink = Sink()
+    csv.writer(sink, lineterminator="").writerow(fields)
+    return sink.text
+
+
+def write_run(folder: Path, rows: Iterable[Row], machine: dict[str, Any] | None = None) -> Path:
+    """The run's folder, with all three files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "observations.csv").write_text(csv_text(rows), encoding="utf-8")
+    (folder / "machine.json").write_text(
+        json.dumps(MACHINE if machine is None else machine), encoding="utf-8"
+    )
+    (folder / "plan.toml").write_text('seed = 1\nrounds = 6\nsweeps = ["quick"]\n', encoding="utf-8")
+    return folder
+
+
+def quick_cells(workers: int = 2) -> list[Cell]:
+    """The shape of the quick sweep: strategies, granularity and chunk, one factor at a time."""
+    several = sorted({1, workers})
+    cells = [cell(), *(cell(strategy=s, workers=p) for s in ("std_thread", "openmp") for p in several)]
+    for size, task_ns in ((8, 100), (80, 1_000), (800, 10_000), (8_000, 100_000), (80_000, 1_000_000)):
+        spin: Cell = {"sweep": "quick.granularity", "workload": "spin", "kernel": "", "format": ""}
+        spin |= {"tasks": 1000 * workers, "task_size": size, "task_ns": task_ns}
+        cells.append(cell(**spin))
+        cells.append(cell(**spin, strategy="std_thread", workers=workers))
+        for schedule in ("static", "dynamic"):
+            chunk = 500 if schedule == "static" else 1
+            cells.append(
+                cell(**spin, strategy="openmp", workers=workers, schedule=schedule, chunk_size=chunk)
+            )
+    for strategy in ("std_thread", "openmp"):
+        for chunk in (1, 4, 16):
+            shared: Cell = {
+                "sweep": "quick.chunk",
+                "strategy": strategy,
+                "workers": workers,
+                "chunk_size": chunk,
+            }
+            cells.append(cell(**shared))
+            small: Cell = {"workload": "spin", "kernel": "", "format": "", "tasks": 4096, "task_size": 800}
+            cells.append(cell(**shared, **small, task_ns=2_000))
+    return cells
