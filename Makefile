@@ -43,12 +43,14 @@ test:
 	@$(MAKE) build TESTS=ON
 	@ctest --preset release -L fast -j $(JOBS) --no-tests=error
 
+# All of it, whatever fails first; the tests come last.
 check:
 	@scripts/bootstrap bench test check
-	@scripts/check format shell types
-	@$(MAKE) configure TESTS=ON WERROR=ON
-	@scripts/check lint
-	@$(MAKE) test WERROR=ON
+	@failed=; \
+	scripts/check format shell types || failed=' static checks,'; \
+	$(MAKE) configure TESTS=ON WERROR=ON && scripts/check lint || failed="$$failed lint,"; \
+	$(MAKE) test WERROR=ON || failed="$$failed build or tests,"; \
+	[ -z "$$failed" ] || { echo "make check: failed:$${failed%,} (see above)" >&2; exit 1; }
 
 test-long:
 	@scripts/bootstrap bench test long
