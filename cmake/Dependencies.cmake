@@ -20,5 +20,6 @@ if(XSIMD_INCLUDE_DIR)
   target_include_directories(noisefloor_xsimd SYSTEM INTERFACE "${XSIMD_INCLUDE_DIR}")
 else()
   find_package(xsimd REQUIRED)
-  target_link_libraries(noisefloor_xsimd INTERFACE xsimd)
+  # Its headers only: Debian's target also links xtl, which the headers do not need and which need not be there.
+  target_include_directories(noisefloor_xsimd SYSTEM INTERFACE $<TARGET_PROPERTY:xsimd,INTERFACE_INCLUDE_DIRECTORIES>)
 endif()
