@@ -19,7 +19,7 @@ namespace noisefloor {
 /// during the call. Must not throw.
 using OnChunk = std::function<void(std::span<const TaskResult> results, std::span<const std::byte> returned)>;
 
-/// OpenMP's loop schedules; other strategies take `dynamic` only.
+/// OpenMP's loop schedules. std_thread takes `dynamic` only, sequential none.
 enum class Schedule : std::uint8_t { none, static_, dynamic, guided };
 
 struct StrategyOptions {

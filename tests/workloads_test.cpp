@@ -1,0 +1,291 @@
+// Workloads do what they say, and their digests see what was not done.
+// SPDX-License-Identifier: MIT
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <xxhash.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <numbers>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "harness/base/error.hpp"
+#include "harness/workloads/noise.hpp"
+#include "harness/workloads/table.hpp"
+#include "harness/workloads/workload.hpp"
+#include "kernels/spin.hpp"
+
+namespace noisefloor {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr std::uint32_t kTasks = 10;
+
+void run(const Workload& workload, TaskRange range) {
+  std::vector<TaskResult> results(range.size());
+  std::vector<std::byte> returned;
+  workload.run(range, results, returned);
+  EXPECT_TRUE(returned.empty());
+  for (std::uint32_t i = 0; i < range.size(); ++i) {
+    EXPECT_EQ(results[i].task, range.first + i);
+    EXPECT_EQ(results[i].status, 0);
+    EXPECT_EQ(results[i].bytes, 0U);
+  }
+}
+
+WorkloadOptions options(const std::string& format = "int16") {
+  WorkloadOptions result;
+  result.tasks = kTasks;
+  result.task_size = 1000;
+  result.kernel = &select_kernel("scalar");
+  result.format = format;
+  return result;
+}
+
+struct Case {
+  const char* label;
+  const char* workload;
+  const char* format;
+};
+class InMemory : public ::testing::TestWithParam<Case> {
+ protected:
+  std::unique_ptr<Workload> workload = select_workload(GetParam().workload).make(options(GetParam().format));
+};
+
+TEST_P(InMemory, DigestsOfPartsAddUp) {
+  workload->prepare(1);
+  run(*workload, {0, 4});
+  run(*workload, {4, kTasks});
+  const std::uint64_t whole = workload->digest({0, kTasks});
+  EXPECT_EQ(workload->digest({0, 3}) + workload->digest({3, 4}) + workload->digest({4, kTasks}), whole);
+  EXPECT_NE(workload->digest({0, kTasks - 1}), whole);
+  EXPECT_EQ(workload->digest({2, 2}), 0U);
+}
+
+TEST_P(InMemory, TheSameOptionsGiveTheSameDigestInAnyOrder) {
+  run(*workload, {0, kTasks});
+  const auto again = select_workload(GetParam().workload).make(options(GetParam().format));
+  for (std::uint32_t task = kTasks; task > 0; --task) run(*again, {task - 1, task});
+  EXPECT_EQ(again->digest({0, kTasks}), workload->digest({0, kTasks}));
+}
+
+TEST_P(InMemory, ATaskThatDidNotRunIsNamedByTheDigest) {
+  for (const int repetition : {1, 2}) {
+    workload->prepare(1);  // what an earlier repetition wrote does not count
+    run(*workload, {0, 6});
+    run(*workload, {7, kTasks});
+    try {
+      static_cast<void>(workload->digest({0, kTasks}));
+      FAIL() << "a missing task was not noticed";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("task 6 "));
+    }
+    EXPECT_NO_THROW(static_cast<void>(workload->digest({7, kTasks})));
+    run(*workload, {6, 7});
+    EXPECT_NO_THROW(static_cast<void>(workload->digest({0, kTasks}))) << repetition;
+  }
+}
+
+TEST_P(InMemory, NoTasksAreNoWork) {
+  WorkloadOptions none = options(GetParam().format);
+  none.tasks = 0;
+  const auto empty = select_workload(GetParam().workload).make(none);
+  empty->prepare(1);
+  EXPECT_EQ(empty->task_count(), 0U);
+  EXPECT_EQ(empty->digest({0, 0}), 0U);
+}
+
+TEST_P(InMemory, ATaskSizeOfZeroIsRefused) {
+  WorkloadOptions zero = options(GetParam().format);
+  zero.task_size = 0;
+  EXPECT_THROW(select_workload(GetParam().workload).make(zero), UsageError);
+}
+
+INSTANTIATE_TEST_SUITE_P(Workloads, InMemory,
+                         ::testing::Values(Case{"spin", "spin", "int16"}, Case{"noise_int16", "noise", "int16"},
+                                           Case{"noise_float32", "noise", "float32"}),
+                         [](const auto& instance) { return std::string(instance.param.label); });
+
+TEST(Spin, IsTheChainItIsDefinedAs) {
+  EXPECT_EQ(spin(17, 0), 17U);
+  EXPECT_EQ(spin(17, 1), 17 * kSpinMultiplier + kSpinIncrement);
+  std::uint64_t x = 3;
+  for (int i = 0; i < 1000; ++i) x = x * kSpinMultiplier + kSpinIncrement;
+  EXPECT_EQ(spin(3, 1000), x);
+  EXPECT_EQ(spin(spin(3, 400), 600), x);
+}
+
+TEST(Spin, TasksAndSizesGiveDifferentOutput) {
+  const auto some = select_workload("spin").make(options());
+  WorkloadOptions longer = options();
+  longer.task_size += 1;
+  const auto more = select_workload("spin").make(longer);
+  run(*some, {0, kTasks});
+  run(*more, {0, kTasks});
+  EXPECT_NE(some->digest({0, kTasks}), more->digest({0, kTasks}));
+  EXPECT_FALSE(some->volume().samples.has_value());
+}
+
+// The signal and the digest of `noise`, written down a second time: slices of one stream.
+template <class Sample, class AddNoise>
+std::uint64_t noise_in_one_call(double full_scale, const AddNoise& add_noise) {
+  const WorkloadOptions expected = options();
+  const std::size_t n = kTasks * expected.task_size;
+  std::vector<Sample> signal(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const double value = 0.5 * full_scale * std::sin(2.0 * std::numbers::pi * static_cast<double>(i % 100) / 100.0);
+    signal[i] = static_cast<Sample>(std::is_integral_v<Sample> ? std::round(value) : value);
+  }
+  add_noise(signal.data(), n, static_cast<float>(kBenchmarkAmplitude * full_scale),
+            NoiseKey{expected.seed, stream_of(kNoiseStreamName.data(), kNoiseStreamName.size())});
+  std::uint64_t sum = 0;
+  for (std::uint32_t task = 0; task < kTasks; ++task) {
+    sum += XXH3_64bits_withSeed(&signal[task * expected.task_size], expected.task_size * sizeof(Sample), task);
+  }
+  return sum;
+}
+
+TEST(Noise, SlicesAreOneStream) {
+  const KernelCode& code = select_kernel("scalar").add_noise;
+  const auto int16 = select_workload("noise").make(options("int16"));
+  run(*int16, {0, kTasks});
+  EXPECT_EQ(int16->digest({0, kTasks}),
+            noise_in_one_call<std::int16_t>(32768.0, [&](std::int16_t* data, std::size_t n, float sigma, NoiseKey key) {
+              EXPECT_EQ(code.i16(data, data, n, sigma, 1, key, 0), 0U);
+            }));
+  const auto float32 = select_workload("noise").make(options("float32"));
+  run(*float32, {0, kTasks});
+  EXPECT_EQ(float32->digest({0, kTasks}),
+            noise_in_one_call<float>(1.0, [&](float* data, std::size_t n, float sigma, NoiseKey key) {
+              code.f32(data, data, n, sigma, key, 0);
+            }));
+  EXPECT_EQ(int16->volume().samples, std::uint64_t{kTasks} * 1000);
+}
+
+TEST(Noise, TheSeedMatters) {
+  const auto one = select_workload("noise").make(options());
+  WorkloadOptions other = options();
+  other.seed = 2;
+  const auto two = select_workload("noise").make(other);
+  run(*one, {0, kTasks});
+  run(*two, {0, kTasks});
+  EXPECT_NE(one->digest({0, kTasks}), two->digest({0, kTasks}));
+}
+
+TEST(Noise, WhatDoesNotFitInMemoryIsRefused) {
+  WorkloadOptions huge = options();
+  huge.tasks = std::numeric_limits<std::uint32_t>::max();
+  huge.task_size = std::numeric_limits<std::uint64_t>::max();
+  EXPECT_THROW(select_workload("noise").make(huge), UsageError);
+  huge.tasks = 1;
+  huge.task_size = kLargestNoiseBytes / (2 * sizeof(std::int16_t)) + 1;
+  try {
+    select_workload("noise").make(huge);
+    FAIL();
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("536870912 samples of int16"));
+  }
+}
+
+TEST(Noise, AnUnknownFormatOrNoKernelIsRefused) {
+  try {
+    select_workload("noise").make(options("int61"));
+    FAIL();
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("did you mean 'int16'"));
+  }
+  WorkloadOptions no_kernel = options();
+  no_kernel.kernel = nullptr;
+  EXPECT_THROW(select_workload("noise").make(no_kernel), UsageError);
+  const Kernel absent{"absent", "", "this CPU lacks everything", {}};
+  no_kernel.kernel = &absent;
+  EXPECT_THROW(select_workload("noise").make(no_kernel), MissingError);
+}
+
+TEST(Each, AFailedTaskKeepsItsMessageOnlyAndTheOthersTheirs) {
+  std::vector<TaskResult> results(3);
+  std::vector<std::byte> returned;
+  each({5, 8}, results, returned, [](std::uint32_t task, std::vector<std::byte>& bytes) {
+    bytes.assign(bytes.size() + 2, static_cast<std::byte>('x'));
+    if (task == 6) throw std::runtime_error("six");
+  });
+  EXPECT_EQ(results[0].bytes, 2U);
+  EXPECT_EQ(results[1].task, 6U);
+  EXPECT_EQ(results[1].status, kTaskFailed);
+  EXPECT_EQ(results[1].bytes, 3U);
+  EXPECT_EQ(results[2].status, 0);
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(returned.data()), returned.size()).size(), 7U);
+}
+
+class KernelChoice : public ::testing::Test {
+ protected:
+  void TearDown() override { ::unsetenv("NOISEFLOOR_KERNEL"); }
+};
+
+TEST_F(KernelChoice, AutoIsTheFirstThatCanRunHere) {
+  ::unsetenv("NOISEFLOOR_KERNEL");
+  const Kernel& chosen = select_kernel("auto");
+  EXPECT_TRUE(chosen.unavailable.empty());
+  for (const Kernel& kernel : kernels()) {
+    if (&kernel == &chosen) break;
+    EXPECT_FALSE(kernel.unavailable.empty()) << kernel.name << " is wider and can run";
+  }
+}
+
+TEST_F(KernelChoice, TheEnvironmentDecidesWhatAutoIsButNotWhatANameIs) {
+  ::setenv("NOISEFLOOR_KERNEL", "scalar", 1);
+  EXPECT_EQ(select_kernel("auto").name, "scalar");
+  EXPECT_EQ(select_kernel("naive").name, "naive");
+  ::setenv("NOISEFLOOR_KERNEL", "", 1);
+  EXPECT_TRUE(select_kernel("auto").unavailable.empty());
+  ::setenv("NOISEFLOOR_KERNEL", "sclar", 1);
+  try {
+    select_kernel("auto");
+    FAIL();
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("NOISEFLOOR_KERNEL"));
+    EXPECT_THAT(error.what(), HasSubstr("did you mean 'scalar'?"));
+  }
+}
+
+TEST_F(KernelChoice, AKernelThatCannotRunHereIsMissingWithTheReason) {
+  for (const Kernel& kernel : kernels()) {
+    if (kernel.unavailable.empty()) {
+      EXPECT_EQ(&select_kernel(kernel.name), &kernel);
+      continue;
+    }
+    try {
+      select_kernel(kernel.name);
+      FAIL() << kernel.name;
+    } catch (const MissingError& error) {
+      EXPECT_THAT(error.what(), HasSubstr(std::string(kernel.unavailable)));
+    }
+  }
+}
+
+TEST_F(KernelChoice, AnUnknownKernelIsAnsweredWithTheNearest) {
+  try {
+    select_kernel("avx-2");
+    FAIL();
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("did you mean 'avx2'?"));
+    EXPECT_THAT(error.what(), HasSubstr("Choices: auto, "));
+  }
+}
+
+TEST(WorkloadTable, NamesAreFoundAndTheNearestIsSuggested) {
+  for (const WorkloadRow& row : workloads()) EXPECT_EQ(&select_workload(row.name), &row);
+  try {
+    select_workload("nois");
+    FAIL();
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("did you mean 'noise'?"));
+  }
+}
+
+}  // namespace
+}  // namespace noisefloor
