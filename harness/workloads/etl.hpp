@@ -65,6 +65,9 @@ struct EtlOutcome {
 };
 static_assert(std::is_trivially_copyable_v<EtlOutcome>);
 
+/// The message of a task that `stop` ended in the middle of its file.
+inline constexpr std::string_view kInterrupted = "interrupted";
+
 /// The outcome in the bytes of one task's result. Throws Error if there are not as many as there must be.
 [[nodiscard]] EtlOutcome etl_outcome(std::span<const std::byte> returned);
 
