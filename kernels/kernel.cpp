@@ -24,10 +24,28 @@ const char* avx2_lacks() noexcept {
   return "";
 }
 bool scalar_fma() noexcept { return __builtin_cpu_supports("fma") != 0; }
+const char* omp_simd_lacks() noexcept { return avx2_lacks(); }
 #else
 const char* avx512_lacks() noexcept { return "needs an x86-64 CPU"; }
 const char* avx2_lacks() noexcept { return "needs an x86-64 CPU"; }
+const char* omp_simd_lacks() noexcept { return ""; }
 bool scalar_fma() noexcept { return true; }
+#endif
+
+// The vector units of another architecture are not built: their rows hold the reason and no code.
+#if defined(__x86_64__)
+const KernelCode& avx512_code() noexcept { return kAvx512Code; }
+const KernelCode& avx2_code() noexcept { return kAvx2Code; }
+#else
+KernelCode avx512_code() noexcept { return {}; }
+KernelCode avx2_code() noexcept { return {}; }
+#endif
+#if defined(__aarch64__)
+const KernelCode& neon64_code() noexcept { return kNeon64Code; }
+const char* neon64_lacks() noexcept { return ""; }
+#else
+KernelCode neon64_code() noexcept { return {}; }
+const char* neon64_lacks() noexcept { return "needs an AArch64 CPU"; }
 #endif
 
 Kernel row(std::string_view name, std::string_view help, std::string_view unavailable,
@@ -38,10 +56,11 @@ Kernel row(std::string_view name, std::string_view help, std::string_view unavai
 }  // namespace
 
 std::span<const Kernel> kernels() noexcept {
-  static const std::array<Kernel, 5> table{{
-      row("avx512", "16 lanes in one 512-bit register (xsimd)", avx512_lacks(), kAvx512Code),
-      row("avx2", "16 lanes in two 256-bit registers (xsimd)", avx2_lacks(), kAvx2Code),
-      row("omp_simd", "the scalar loops under #pragma omp simd, for the same CPUs as avx2", avx2_lacks(), kOmpSimdCode),
+  static const std::array<Kernel, 6> table{{
+      row("avx512", "16 lanes in one 512-bit register (xsimd)", avx512_lacks(), avx512_code()),
+      row("avx2", "16 lanes in two 256-bit registers (xsimd)", avx2_lacks(), avx2_code()),
+      row("neon64", "16 lanes in four 128-bit registers (xsimd)", neon64_lacks(), neon64_code()),
+      row("omp_simd", "the scalar loops under #pragma omp simd, for AVX2 on x86-64", omp_simd_lacks(), kOmpSimdCode),
       row("scalar", "the definition, one lane after the other", "", scalar_fma() ? kScalarCode : kScalarLibmCode),
       row("naive", "std::normal_distribution over std::mt19937: other noise, seeded per file", "", kNaiveCode),
   }};

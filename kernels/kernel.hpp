@@ -12,8 +12,8 @@
 namespace noisefloor {
 
 // All functions compute out[k] = in[k] + sigma · z(first_sample + k) for k < n, where z is the noise of
-// `key` (kernels/noise.hpp). `in` and `out` may be the same pointer, need no alignment, and must not
-// overlap otherwise. 0 <= sigma <= kLargestSigma, in units of the sample type; 0 copies the input.
+// `key` (kernels/noise.hpp). `in` and `out` may be the same pointer, need no alignment but that of
+// their type, and must not overlap otherwise. 0 <= sigma <= kLargestSigma, in units of the sample type; 0 copies the input.
 // A build with assertions checks these at every call; others do not: who takes sigma from a user rejects
 // what is negative, NaN or infinite.
 // Thread-safe: no state is shared (the naive kernel keeps a generator per thread).

@@ -6,8 +6,9 @@
 
 namespace noisefloor {
 
-extern const KernelCode kAvx512Code;      ///< needs AVX-512 F, CD, DQ, BW
-extern const KernelCode kAvx2Code;        ///< needs AVX2, FMA
+extern const KernelCode kAvx512Code;      ///< needs AVX-512 F, CD, DQ, BW; on x86-64 only
+extern const KernelCode kAvx2Code;        ///< needs AVX2, FMA; on x86-64 only
+extern const KernelCode kNeon64Code;      ///< on AArch64 only
 extern const KernelCode kOmpSimdCode;     ///< needs AVX2, FMA on x86-64
 extern const KernelCode kScalarCode;      ///< needs FMA on x86-64
 extern const KernelCode kScalarLibmCode;  ///< runs everywhere; fma() may be a library call
