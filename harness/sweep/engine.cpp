@@ -1,0 +1,341 @@
+// Tries every cell, then goes round.
+// SPDX-License-Identifier: MIT
+#include "harness/sweep/engine.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace noisefloor {
+namespace {
+
+using std::chrono::nanoseconds;
+
+constexpr std::string_view kOk = "ok";
+constexpr std::string_view kSkipped = "skipped";
+
+std::optional<std::uint64_t> number(const std::string& text, int base = 10) {
+  std::uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value, base);
+  if (text.empty() || error != std::errc() || stop != end) return std::nullopt;
+  return value;
+}
+
+/// The cell without what names it and what is measured for it: equal ones behave alike.
+Cell factors(const Cell& named) {
+  Cell cell = normalised(named);
+  cell.sweep.clear();
+  cell.task_ns.reset();
+  return cell;
+}
+
+/// What is done in `cell`, without how it is run.
+Cell work_of(const Cell& named) {
+  const Cell cell = normalised(named);
+  Cell work;
+  work.workload = cell.workload;
+  work.kernel = cell.kernel;
+  work.format = cell.format;
+  work.tasks = cell.tasks;
+  work.task_size = cell.task_size;
+  work.output_mode = cell.output_mode;
+  work.pitfall = cell.pitfall;
+  work.variant = cell.variant;
+  return work;
+}
+
+std::string status_of(LaunchEnd end) { return end == LaunchEnd::timeout ? "timeout" : "failed"; }
+
+/// What the first launch of a cell told.
+struct Trial {
+  LaunchOptions options;
+  std::optional<LaunchOutcome> outcome;
+
+  [[nodiscard]] const Row* row() const {
+    return outcome && outcome->end == LaunchEnd::finished ? &outcome->rows.front() : nullptr;
+  }
+  /// Why there is nothing to go by; empty if there is.
+  [[nodiscard]] std::string problem() const {
+    if (!outcome) return "not tried";
+    if (row() == nullptr) return outcome->message;
+    return (*row())["status"] == kOk ? std::string() : (*row())["status"] + ": " + (*row())["message"];
+  }
+};
+
+class Engine {
+ public:
+  Engine(Plan& plan, const RunIdentity& identity, Launcher& launcher, RowSink& sink, Progress& progress)
+      : plan_(plan), identity_(identity), launcher_(launcher), sink_(sink), progress_(progress) {}
+
+  RunSummary run(const std::function<void(const Plan&)>& calibrated) {
+    states_.resize(plan_.cells.size());
+    if (!calibrate()) return summary_;
+    calibrated(plan_);
+    go_round();
+    return summary_;
+  }
+
+ private:
+  struct State {
+    std::optional<Row> last_row;  ///< kept instead of a launch, once: the cell cannot be measured
+    bool done = false;            ///< not to be visited again
+    std::optional<Row> known;     ///< some row of this cell, for its factors
+  };
+
+  // Before the first round.
+
+  Trial& trial(const Cell& cell) {
+    const auto [place, added] = trials_.try_emplace(format_cell(cell));
+    if (added) {
+      place->second.options.cell = cell;
+      place->second.options.iterations = 0;
+      place->second.options.repetitions = 1;
+      place->second.options.warmups = 1;
+      place->second.options.seed = plan_.seed;
+      tries_.push_back(&place->second);
+    }
+    return place->second;
+  }
+
+  bool calibrate() {
+    struct Needs {
+      Trial *oracle, *granularity, *own;
+    };
+    std::vector<Needs> needs;
+    needs.reserve(plan_.cells.size());
+    // Oracles first: the others are checked against them.
+    for (const PlannedCell& planned : plan_.cells)
+      needs.push_back({&trial(oracle_cell(planned.cell)), nullptr, nullptr});
+    std::unordered_map<std::string, Cell> largest;
+    for (const PlannedCell& planned : plan_.cells) {
+      Cell work = work_of(planned.cell);
+      work.tasks = 0;
+      const auto [place, added] = largest.try_emplace(format_cell(work), planned.cell);
+      if (planned.cell.tasks > place->second.tasks) place->second = planned.cell;
+    }
+    for (std::size_t i = 0; i < needs.size(); ++i) {
+      const Cell& cell = plan_.cells[i].cell;
+      Cell work = work_of(cell);
+      work.tasks = 0;
+      const Cell& most = largest.at(format_cell(work));
+      needs[i].granularity = &trial(work_of(most));
+      needs[i].own = &trial(factors(cell));
+    }
+    for (std::size_t done = 0; done < tries_.size(); ++done) {
+      progress_.update("calibrating", done, tries_.size(), nanoseconds(0));
+      Trial& next = *tries_[done];
+      if (const Trial& oracle = trials_.at(format_cell(oracle_cell(next.options.cell))); oracle.problem().empty()) {
+        next.options.expected_digest = number((*oracle.row())["digest"], 16);
+      }
+      next.outcome = launcher_.launch({next.options, 0, kFirstDeadline});
+      if (next.outcome->end == LaunchEnd::interrupted) {
+        summary_.interrupted = true;
+        return false;
+      }
+    }
+    progress_.update("calibrating", tries_.size(), tries_.size(), nanoseconds(0));
+    for (std::size_t i = 0; i < needs.size(); ++i) {
+      conclude(plan_.cells[i], states_[i], *needs[i].oracle, *needs[i].granularity, *needs[i].own);
+    }
+    return true;
+  }
+
+  void conclude(PlannedCell& planned, State& state, const Trial& oracle, const Trial& granularity, const Trial& own) {
+    planned.calibration.reset();
+    if (granularity.problem().empty()) {
+      const Row& row = *granularity.row();
+      const auto wall = number(row["wall_ns"]);
+      const auto iterations = number(row["iterations"]);
+      const std::uint64_t tasks = granularity.options.cell.tasks;
+      if (wall && iterations && *iterations != 0 && tasks != 0) {
+        planned.cell.task_ns = (*wall + *iterations * tasks / 2) / (*iterations * tasks);
+      }
+    }
+    const Row* row = own.row();
+    if (row == nullptr) {
+      state.last_row =
+          blank_row(planned.cell, state, status_of(own.outcome->end), "calibrating: " + own.outcome->message);
+      return;
+    }
+    state.known = *row;
+    if ((*row)["status"] == kSkipped) {
+      state.last_row = blank_row(planned.cell, state, std::string(kSkipped), (*row)["message"]);
+      return;
+    }
+    const std::string no_oracle = oracle.problem();
+    const auto digest = no_oracle.empty() ? number((*oracle.row())["digest"], 16) : std::nullopt;
+    if (!digest) {
+      state.last_row = blank_row(planned.cell, state, "failed",
+                                 fmt::format("the right output is not known: {}: {}", format_cell(oracle.options.cell),
+                                             no_oracle.empty() ? "it printed no digest" : no_oracle));
+      return;
+    }
+    const auto iterations = number((*row)["iterations"]);
+    const auto wall = number((*row)["wall_ns"]);
+    if (!iterations || *iterations == 0 || *iterations > UINT32_MAX || !wall) {
+      state.last_row = blank_row(planned.cell, state, "failed",
+                                 fmt::format("calibrating: {}: {}", (*row)["status"], (*row)["message"]));
+      return;
+    }
+    // The trial holds a warm-up and a repetition beside start-up, doubling and checks.
+    const auto more = static_cast<std::uint64_t>(std::max(planned.warmups + planned.repetitions - 2, 0));
+    planned.calibration = Calibration{static_cast<std::uint32_t>(*iterations), *digest,
+                                      static_cast<std::uint64_t>(own.outcome->duration.count()) + more * *wall};
+  }
+
+  // The rounds.
+
+  void go_round() {
+    std::uint64_t total = 0;
+    double remaining_ns = 0;
+    for (const PlannedCell& planned : plan_.cells) {
+      if (!planned.calibration) continue;
+      total += static_cast<std::uint64_t>(planned.rounds);
+      remaining_ns += static_cast<double>(planned.calibration->expected_ns) * planned.rounds;
+    }
+    progress_.say(fmt::format("{} cells, {} launches, about {}", plan_.cells.size(), total,
+                              format_duration(nanoseconds(static_cast<std::int64_t>(remaining_ns)))));
+    double expected_ns = 0;
+    double spent_ns = 0;
+    std::uint64_t done = 0;
+    for (int round = 0; round < count_rounds(plan_); ++round) {
+      for (const Visit& visit : visits(plan_, round)) {
+        State& state = states_[visit.cell];
+        if (state.done) continue;
+        const PlannedCell& planned = plan_.cells[visit.cell];
+        if (state.last_row) {
+          keep({*state.last_row}, planned, round);
+          state.done = true;
+          continue;
+        }
+        // Launches take longer or shorter than was expected, all of them alike: so will the rest.
+        const double pace = expected_ns > 0 ? spent_ns / expected_ns : 1;
+        progress_.update("measuring", done, total, nanoseconds(static_cast<std::int64_t>(remaining_ns * pace)));
+        const LaunchOutcome outcome = launcher_.launch(request(planned, visit));
+        if (outcome.end == LaunchEnd::interrupted) {
+          summary_.interrupted = true;
+          return;
+        }
+        ++done;
+        const auto expected = static_cast<double>(planned.calibration->expected_ns);
+        remaining_ns -= expected;
+        expected_ns += expected;
+        spent_ns += static_cast<double>(outcome.duration.count());
+        if (outcome.end != LaunchEnd::finished) {
+          keep({blank_row(planned.cell, state, status_of(outcome.end), outcome.message)}, planned, round);
+          continue;
+        }
+        state.known = outcome.rows.front();
+        keep(outcome.rows, planned, round);
+        if (outcome.rows.front()["status"] == kSkipped) {
+          state.done = true;
+          total -= static_cast<std::uint64_t>(planned.rounds - round - 1);
+          remaining_ns -= expected * (planned.rounds - round - 1);
+        }
+      }
+    }
+    progress_.update("measuring", done, total, nanoseconds(0));
+  }
+
+  [[nodiscard]] LaunchRequest request(const PlannedCell& planned, const Visit& visit) const {
+    LaunchRequest result;
+    result.options.cell = planned.cell;
+    result.options.iterations = planned.calibration->iterations;
+    result.options.repetitions = planned.repetitions;
+    result.options.warmups = planned.warmups;
+    result.options.seed = plan_.seed;
+    result.options.expected_digest = planned.calibration->digest;
+    result.padding_bytes = visit.padding_bytes;
+    result.deadline =
+        std::max(nanoseconds(kLeastDeadline),
+                 nanoseconds(static_cast<std::int64_t>(planned.calibration->expected_ns)) * kDeadlineFactor);
+    return result;
+  }
+
+  /// A row without measures.
+  [[nodiscard]] Row blank_row(const Cell& cell, const State& state, std::string status, std::string message) const {
+    Row row;
+    row["schema"] = std::to_string(kCsvSchema);
+    row["build_id"] = identity_.build_id;
+    row["git_sha"] = identity_.git_sha;
+    const Cell recorded = normalised(cell);
+    for (const Axis& axis : axes()) row[axis.name] = axis.get(recorded);
+    if (state.known) {  // what "auto" means here, and which runtime answers
+      for (const std::string_view found : {"kernel", "runtime"}) row[found] = (*state.known)[found];
+    }
+    row["cell_id"] = cell_id(cell);
+    row["seed"] = std::to_string(plan_.seed);
+    row["status"] = std::move(status);
+    row["message"] = std::move(message);
+    return row;
+  }
+
+  /// Gives the rows of one launch their place in the run, counts them and keeps them.
+  void keep(std::vector<Row> rows, const PlannedCell& planned, int round) {
+    std::map<std::string, std::uint64_t> count;
+    std::string message;
+    for (Row& row : rows) {
+      row["run_id"] = identity_.run_id;
+      row["machine_id"] = identity_.machine_id;
+      row["arm"] = identity_.arm;
+      row["round"] = std::to_string(round);
+      row["order"] = std::to_string(order_);
+      row["launch"] = std::to_string(order_);
+      row["sweep"] = planned.cell.sweep;
+      row["task_ns"] = planned.cell.task_ns ? std::to_string(*planned.cell.task_ns) : std::string();
+      ++count[row["status"]];
+      if (message.empty() && row["status"] != kOk) message = row["status"] + ": " + row["message"];
+    }
+    sink_.append(rows);
+    ++order_;
+    summary_.observations += count["ok"];
+    // A launch counts by the worst of its rows.
+    std::uint64_t& by_status = count["wrong_output"] != 0   ? summary_.wrong_output
+                               : count["timeout"] != 0      ? summary_.timeout
+                               : count["skipped"] != 0      ? summary_.skipped
+                               : count["ok"] == rows.size() ? summary_.measured
+                                                            : summary_.failed;
+    ++by_status;
+    if (!message.empty()) progress_.say(fmt::format("{} ({})", message, format_cell(planned.cell)));
+  }
+
+  Plan& plan_;
+  const RunIdentity& identity_;
+  Launcher& launcher_;
+  RowSink& sink_;
+  Progress& progress_;
+  std::vector<State> states_;
+  std::unordered_map<std::string, Trial> trials_;  // pointers to elements stay valid
+  std::vector<Trial*> tries_;                      // in the order in which they were first needed
+  std::uint64_t order_ = 0;                        // of launches in the rounds, and of cells skipped there
+  RunSummary summary_;
+};
+
+}  // namespace
+
+ExitStatus RunSummary::status() const noexcept {
+  if (interrupted) return ExitStatus::interrupted;
+  if (failed + wrong_output + timeout > 0) return ExitStatus::failed;
+  return measured > 0 ? ExitStatus::done : ExitStatus::usage;
+}
+
+Cell oracle_cell(const Cell& cell) {
+  Cell oracle = work_of(cell);
+  if (oracle.kernel != "naive" && !oracle.kernel.empty()) oracle.kernel = "scalar";
+  return oracle;
+}
+
+RunSummary run_plan(Plan& plan, const RunIdentity& identity, Launcher& launcher, RowSink& sink, Progress& progress,
+                    const std::function<void(const Plan&)>& calibrated) {
+  return Engine(plan, identity, launcher, sink, progress).run(calibrated);
+}
+
+}  // namespace noisefloor

@@ -1,0 +1,60 @@
+// The engine of a run: calibrates every cell, then launches all of them in every round and keeps the rows.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "harness/base/error.hpp"
+#include "harness/sweep/launcher.hpp"
+#include "harness/sweep/observations.hpp"
+#include "harness/sweep/plan.hpp"
+#include "harness/sweep/progress.hpp"
+
+namespace noisefloor {
+
+/// A launch is killed after 10 times the time that it should take, but not before this.
+inline constexpr std::chrono::seconds kLeastDeadline{10};
+inline constexpr int kDeadlineFactor = 10;
+/// A launch of unknown duration: a first try, which may make test signals and compute the right output.
+inline constexpr std::chrono::seconds kFirstDeadline{300};
+
+/// What every row of a run has in common.
+struct RunIdentity {
+  std::string run_id;
+  std::string machine_id;
+  std::string build_id;
+  std::string git_sha;
+  std::string arm = "head";
+};
+
+/// Launches by what became of them; skipped cells are not launched again and count once.
+struct RunSummary {
+  std::uint64_t measured = 0;
+  std::uint64_t skipped = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t wrong_output = 0;
+  std::uint64_t timeout = 0;
+  std::uint64_t observations = 0;  ///< rows with status ok
+  bool interrupted = false;
+
+  [[nodiscard]] ExitStatus status() const noexcept;
+};
+
+/// The output that is right for `cell`: what this cell makes. One worker, no strategy, the scalar kernel;
+/// the naive kernel's noise is another by nature and is compared with itself.
+Cell oracle_cell(const Cell& cell);
+
+/// Runs `plan`. Before the first round, each distinct cell (whatever its sweep) is launched once to find
+/// its iterations; so are the oracle cells, whose digests all launches must reproduce, and, for task_ns,
+/// each kind of task sequentially with the cell's own kernel: cells that differ only in how many tasks
+/// there are and how they are run share it, measured with the most tasks of them, so that costs per
+/// repetition weigh least. Launches that coincide are made once. What is found goes into plan.cells, and
+/// `calibrated` is called. Then the rounds. Throws Error where rows cannot be kept or nothing can be
+/// started: rows that were appended before stay.
+RunSummary run_plan(Plan& plan, const RunIdentity& identity, Launcher& launcher, RowSink& sink, Progress& progress,
+                    const std::function<void(const Plan&)>& calibrated);
+
+}  // namespace noisefloor

@@ -1,0 +1,100 @@
+// Launches: one fresh process per launch, watched, ended with all its descendants, and read.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "harness/base/unique_fd.hpp"
+#include "harness/measure/columns.hpp"
+#include "harness/measure/launch.hpp"
+
+namespace noisefloor {
+
+struct LaunchRequest {
+  LaunchOptions options;
+  std::size_t padding_bytes = 0;  ///< added to the environment: layout differs per launch
+  std::chrono::nanoseconds deadline = std::chrono::seconds(10);  ///< then it is killed
+};
+
+enum class LaunchEnd : std::uint8_t {
+  finished,     ///< its rows are whole; what they say is another matter
+  failed,       ///< crashed, said so by its exit status, or printed something else than its rows
+  timeout,      ///< overran its deadline
+  interrupted,  ///< we were asked to stop
+};
+
+struct LaunchOutcome {
+  LaunchEnd end = LaunchEnd::failed;
+  std::vector<Row> rows;                ///< only if finished; then not empty
+  std::string message;                  ///< why it did not finish
+  std::chrono::nanoseconds duration{};  ///< from start to the end of its last descendant
+};
+
+/// Not thread-safe.
+class Launcher {
+ public:
+  Launcher() = default;
+  Launcher(const Launcher&) = delete;
+  Launcher& operator=(const Launcher&) = delete;
+  virtual ~Launcher() = default;
+
+  /// Whatever becomes of the launch is in the outcome. Throws Error only where no process can be started.
+  virtual LaunchOutcome launch(const LaunchRequest& request) = 0;
+};
+
+/// The command line of a launch, without the program.
+std::vector<std::string> launch_arguments(const LaunchOptions& options);
+
+/// The rows that a launch printed. Throws Error if the text is torn or no table, or if there are neither
+/// `repetitions` rows nor a single skipped one.
+std::vector<Row> parse_rows(std::string_view output, int repetitions);
+
+/// Starts `program` with launch_arguments(), in a process group of its own, standard input empty. The
+/// calling process becomes the reaper of orphaned descendants; children that it had before are left alone.
+/// A launch dies with the thread that started it.
+class ProcessLauncher : public Launcher {
+ public:
+  /// `interrupt_fd`: readable once the run shall stop (Interrupt::fd()), or -1.
+  explicit ProcessLauncher(std::string program, int interrupt_fd = -1);
+
+  LaunchOutcome launch(const LaunchRequest& request) override;
+
+  /// How long what a launch leaves behind may take to end by itself before it is killed.
+  static constexpr std::chrono::seconds kGrace{2};
+
+ private:
+  void settle(pid_t group, std::chrono::nanoseconds grace);
+
+  std::string program_;
+  int interrupt_fd_;
+  std::unordered_set<pid_t> foreign_;  ///< children that are not ours
+};
+
+/// While it lives, SIGINT, SIGTERM and SIGHUP ask for an orderly stop instead of ending the process, and a
+/// file that grows too large is an error of write() instead of a signal. One at a time.
+class Interrupt {
+ public:
+  Interrupt();
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+  ~Interrupt();
+
+  [[nodiscard]] int fd() const noexcept { return event_.get(); }  ///< readable once requested
+  [[nodiscard]] static bool requested() noexcept;
+
+ private:
+  static constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGXFSZ};
+  UniqueFd event_;
+  struct sigaction old_[4] = {};
+};
+
+}  // namespace noisefloor

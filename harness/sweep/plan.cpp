@@ -1,0 +1,170 @@
+// Makes plans, shuffles their rounds and writes them down.
+// SPDX-License-Identifier: MIT
+#include "harness/sweep/plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <regex>
+#include <string_view>
+#include <unordered_set>
+
+#include "harness/base/error.hpp"
+
+namespace noisefloor {
+namespace {
+
+constexpr std::uint64_t kMostPaddingBytes = 4096;
+
+/// Spreads neighbouring seeds and streams over all 64 bits: the finaliser of SplitMix64 (Steele, Lea,
+/// Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+std::uint64_t mix(std::uint64_t x) noexcept {
+  x += 0x9e3779b97f4a7c15U;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
+  return x ^ (x >> 31);
+}
+
+/// A basic string of TOML. Bytes that are not UTF-8 cannot stand in TOML: they become U+FFFD.
+std::string quoted(std::string_view text) {
+  std::string result = "\"";
+  for (std::size_t i = 0; i < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte == '"' || byte == '\\') {
+      result += '\\';
+      result += text[i++];
+    } else if (byte < 0x20 || byte == 0x7f) {
+      result += fmt::format("\\u{:04X}", byte);
+      ++i;
+    } else if (byte < 0x80) {
+      result += text[i++];
+    } else {
+      const std::size_t size = byte >= 0xf0 && byte < 0xf5 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc2 ? 2 : 0;
+      bool good = size >= 2 && byte < 0xf5 && i + size <= text.size();
+      for (std::size_t k = 1; good && k < size; ++k) {
+        good = (static_cast<unsigned char>(text[i + k]) & 0xc0U) == 0x80U;
+      }
+      if (good) {
+        result += text.substr(i, size);
+        i += size;
+      } else {
+        result += "\\uFFFD";
+        ++i;
+      }
+    }
+  }
+  return result + '"';
+}
+
+std::string quoted_list(const std::vector<std::string>& texts) {
+  std::vector<std::string> parts;
+  parts.reserve(texts.size());
+  for (const std::string& text : texts) parts.push_back(quoted(text));
+  return fmt::format("[{}]", fmt::join(parts, ", "));
+}
+
+}  // namespace
+
+PlanRandom::PlanRandom(std::uint64_t seed, std::uint64_t stream) : engine_(mix(mix(seed) ^ stream)) {}
+
+std::uint64_t PlanRandom::below(std::uint64_t bound) {
+  // The largest multiple of bound that fits: what lies above it would favour small numbers.
+  const std::uint64_t rest = (std::mt19937_64::max() % bound + 1) % bound;
+  std::uint64_t number = engine_();
+  while (number > std::mt19937_64::max() - rest) number = engine_();
+  return number % bound;
+}
+
+Plan make_plan(std::vector<SweepFile> sweeps, const PlanOptions& options) {
+  Plan plan;
+  plan.seed = options.seed;
+  std::unordered_set<std::string> names;
+  std::uint64_t points = 0;
+  for (SweepFile& sweep : sweeps) {
+    if (!names.insert(sweep.name).second) {
+      throw UsageError(fmt::format("sweep '{}' is given twice: its rows could not be told apart", sweep.name));
+    }
+    for (const AxisValues& values : options.sets) replace_axis(sweep, values);
+    if (__builtin_add_overflow(points, count_points(sweep), &points)) points = UINT64_MAX;
+  }
+  for (std::size_t i = 0; i < options.sets.size(); ++i) {
+    for (std::size_t k = 0; k < i; ++k) {
+      if (options.sets[i].axis == options.sets[k].axis) {
+        throw UsageError(fmt::format("--set {} is given twice; list all values in one: --set {}=v1,v2",
+                                     options.sets[i].axis->name, options.sets[i].axis->name));
+      }
+    }
+  }
+  if (points > kMostCells && !options.many_cells) {
+    throw UsageError(
+        fmt::format("{} cells are more than {}: narrow the sweep with --set, or say --yes", points, kMostCells));
+  }
+  std::regex filter;
+  try {
+    filter.assign(options.filter, std::regex::ECMAScript);
+  } catch (const std::regex_error& error) {
+    throw UsageError(fmt::format("--filter '{}' is no regular expression: {}", options.filter, error.what()));
+  }
+  for (const SweepFile& sweep : sweeps) {
+    plan.sweeps.push_back(sweep.path);
+    for (Cell& cell : cells(sweep)) {
+      if (!options.filter.empty() && !std::regex_search(format_cell(cell), filter)) continue;
+      try {
+        check_cell(cell);
+      } catch (const UsageError& error) {
+        throw UsageError(fmt::format("{}: {} ({})", cell.sweep, error.what(), format_cell(cell)));
+      }
+      plan.cells.push_back(PlannedCell{.cell = std::move(cell),
+                                       .rounds = options.rounds.value_or(sweep.rounds),
+                                       .repetitions = sweep.repetitions,
+                                       .warmups = sweep.warmups});
+    }
+  }
+  if (plan.cells.empty()) {
+    throw UsageError(fmt::format("no cell is left of {}: --filter '{}' matches none (--dry-run without it lists them)",
+                                 points, options.filter));
+  }
+  return plan;
+}
+
+int count_rounds(const Plan& plan) noexcept {
+  int most = 0;
+  for (const PlannedCell& cell : plan.cells) most = std::max(most, cell.rounds);
+  return most;
+}
+
+std::uint64_t count_launches(const Plan& plan) noexcept {
+  std::uint64_t sum = 0;
+  for (const PlannedCell& cell : plan.cells) sum += static_cast<std::uint64_t>(cell.rounds);
+  return sum;
+}
+
+std::vector<Visit> visits(const Plan& plan, int round) {
+  PlanRandom random(plan.seed, static_cast<std::uint64_t>(round));
+  std::vector<Visit> result;
+  result.reserve(plan.cells.size());
+  for (std::size_t i = 0; i < plan.cells.size(); ++i) result.push_back({i, 0});
+  random.shuffle(result);
+  for (Visit& visit : result) visit.padding_bytes = static_cast<std::size_t>(random.below(kMostPaddingBytes));
+  std::erase_if(result, [&](const Visit& visit) { return plan.cells[visit.cell].rounds <= round; });
+  return result;
+}
+
+std::string format_plan(const Plan& plan, const std::vector<std::pair<std::string, std::string>>& facts) {
+  std::string text =
+      "# The plan of this run: its cells, and the seed that gives order, padding and noise.\nschema = 1\n";
+  for (const auto& [name, value] : facts) text += fmt::format("{} = {}\n", name, quoted(value));
+  text += fmt::format("command = {}\nsweeps = {}\nseed = {}\n", quoted_list(plan.command), quoted_list(plan.sweeps),
+                      plan.seed);
+  for (const PlannedCell& planned : plan.cells) {
+    text += fmt::format("\n[[cell]]\ncell = {}\nrounds = {}\nrepetitions = {}\nwarmups = {}\n",
+                        quoted(format_cell(planned.cell)), planned.rounds, planned.repetitions, planned.warmups);
+    if (planned.calibration) {
+      text += fmt::format("iterations = {}\ndigest = \"{:016x}\"\nexpected_ns = {}\n", planned.calibration->iterations,
+                          planned.calibration->digest, planned.calibration->expected_ns);
+    }
+  }
+  return text;
+}
+
+}  // namespace noisefloor

@@ -1,0 +1,88 @@
+// The plan of a run: which cells are launched, in which order, with which padding; written as plan.toml.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "harness/measure/cell.hpp"
+#include "harness/sweep/sweep_file.hpp"
+
+namespace noisefloor {
+
+inline constexpr std::uint64_t kMostCells = 100'000;  ///< above it, a plan is taken for a slip of the pen
+
+/// What is known of a cell once it was tried: found by the engine before the first round and the same in
+/// every round.
+struct Calibration {
+  std::uint32_t iterations = 0;   ///< per repetition
+  std::uint64_t digest = 0;       ///< of the right output
+  std::uint64_t expected_ns = 0;  ///< of one launch, start-up and checks included
+};
+
+struct PlannedCell {
+  Cell cell;
+  int rounds = 12;      ///< it is visited in rounds 0 … rounds-1
+  int repetitions = 5;  ///< timed, per launch
+  int warmups = 2;      ///< untimed, per launch
+  std::optional<Calibration> calibration = {};
+};
+
+struct Plan {
+  std::vector<std::string> sweeps;   ///< paths of the files
+  std::vector<std::string> command;  ///< as typed
+  std::uint64_t seed = 1;            ///< of order, padding and noise; < 2^63
+  std::vector<PlannedCell> cells;
+};
+
+struct PlanOptions {
+  std::vector<AxisValues> sets;  ///< from --set
+  std::string filter;            ///< ECMAScript regex searched in format_cell(); empty: all
+  std::optional<int> rounds;     ///< replaces what the sweep files say
+  std::uint64_t seed = 1;
+  bool many_cells = false;  ///< more than kMostCells are meant
+};
+
+/// Throws UsageError: sweeps of the same name, a cell that means nothing, a bad regex, no cell left, more
+/// than kMostCells.
+Plan make_plan(std::vector<SweepFile> sweeps, const PlanOptions& options);
+
+[[nodiscard]] int count_rounds(const Plan& plan) noexcept;
+[[nodiscard]] std::uint64_t count_launches(const Plan& plan) noexcept;
+
+/// Uniform numbers that are the same with every standard library: std::uniform_int_distribution and
+/// std::shuffle may differ between two. A stream of its own for every (seed, stream).
+class PlanRandom {
+ public:
+  PlanRandom(std::uint64_t seed, std::uint64_t stream);
+  /// 0 … bound-1, without bias; bound >= 1.
+  std::uint64_t below(std::uint64_t bound);
+  /// Fisher and Yates' shuffle.
+  template <class T>
+  void shuffle(std::vector<T>& values) {
+    for (std::size_t left = values.size(); left > 1; --left) std::swap(values[left - 1], values[below(left)]);
+  }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+/// One launch of a round.
+struct Visit {
+  std::size_t cell;           ///< index into plan.cells
+  std::size_t padding_bytes;  ///< added to the environment: 0 … 4095
+};
+
+/// The launches of round `round` (from 0) in their order: a function of the plan's seed, its number of
+/// cells and the round alone, so that a run can be taken up where it ended.
+std::vector<Visit> visits(const Plan& plan, int round);
+
+/// The text of plan.toml. `facts` (name and value, such as build_id) go to its head.
+std::string format_plan(const Plan& plan, const std::vector<std::pair<std::string, std::string>>& facts);
+
+}  // namespace noisefloor
