@@ -113,7 +113,7 @@ struct AddNoise {
     bump = fma(bump, t, Floats(kLogBump[1]));
     bump = fma(bump, t, Floats(kLogBump[0]));
     const Floats squared = fma(fma(-t, t, Floats(0.25F)), bump, units * Floats(kLogSlope));
-    const Words root = bits_as<std::uint32_t>(xsimd::sqrt(squared));
+    const Words root = bits_as<std::uint32_t>(square_root(squared));
     const Floats radius = bits_as<float>(root | (bits & Words(0x80000000U)));
 
     const Floats a = to_float(bits_as<std::int32_t>(y)) * Floats(0x1p-32F);

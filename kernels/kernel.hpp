@@ -13,10 +13,9 @@ namespace noisefloor {
 
 // All functions compute out[k] = in[k] + sigma · z(first_sample + k) for k < n, where z is the noise of
 // `key` (kernels/noise.hpp). `in` and `out` may be the same pointer, need no alignment but that of
-// their type, and must not overlap otherwise. 0 <= sigma <= kLargestSigma, in units of the sample type; 0 copies the input.
-// A build with assertions checks these at every call; others do not: who takes sigma from a user rejects
-// what is negative, NaN or infinite.
-// Thread-safe: no state is shared (the naive kernel keeps a generator per thread).
+// their type, and must not overlap otherwise. 0 <= sigma <= kLargestSigma, in units of the sample type; 0 copies the
+// input. A build with assertions checks these at every call; others do not: who takes sigma from a user rejects what is
+// negative, NaN or infinite. Thread-safe: no state is shared (the naive kernel keeps a generator per thread).
 //
 // Integer noise is rounded to the nearest multiple of `step`, ties to even, and added with saturation.
 // `step` is a power of two: the least step of the file's subtype in the sample type (256 for 8-bit sound

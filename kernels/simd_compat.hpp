@@ -1,5 +1,5 @@
 // What xsimd 8.1 lacks, or newer ones spell differently: bit casts, fused multiply-add, rotate,
-// widening multiply, narrowing with saturation. For kernel units only.
+// square root, widening multiply, narrowing with saturation. For kernel units only.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -46,6 +46,16 @@ struct Fused {
     return xsimd::fma(x, y, z);
   }
 };
+
+/// The square root, correctly rounded. (xsimd's is an approximation for float32 on NEON.)
+template <class Arch>
+inline Batch<float, Arch> square_root(const Batch<float, Arch>& x) noexcept {
+#if defined(__aarch64__)
+  return vsqrtq_f32(x);
+#else
+  return xsimd::sqrt(x);
+#endif
+}
 
 /// Full 64-bit products of the low 32 bits of each 64-bit element.
 template <class Arch>
