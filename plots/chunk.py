@@ -87,7 +87,7 @@ def draw_batch(axes: Any, heading: str, lines: list[Series]) -> None:
     chunks = sorted({chunk for one in lines for chunk in one.chunks})
     tops = [max(r.median, r.high if r.has_interval else 0) for one in lines for r in one.ratios]
     bottoms = [min(r.median, r.low if r.has_interval else math.inf) for one in lines for r in one.ratios]
-    span = max(1.15, max(tops)) - 1
+    span = max(1.2, max(tops)) - 1
     axes.set_xscale("log", base=2)
     axes.set_xlim(chunks[0] / 1.25, chunks[-1] * 1.25)
     axes.set_ylim(min(1 - 0.12 * span, min(bottoms) - 0.03 * span), 1 + 1.1 * span)

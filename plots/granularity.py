@@ -40,6 +40,7 @@ def series(launches: pd.DataFrame) -> list[Series]:
     t_seq of a granularity is the sequential cell's wall time per task in the same round, shared by all
     strategies. Cells of other strategies that have no such yardstick are left out.
     """
+    launches = launches[launches["round"].notna()]  # nothing can be paired without
     sequential = launches["strategy"] == "sequential"
     yardsticks = (
         launches[sequential]
@@ -142,7 +143,9 @@ def draw_panel(axes: Any, heading: str, lines: list[Series]) -> None:
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     tops = [100 * (e.high if e.has_interval else e.median) for one in lines for e in one.efficiency]
-    axes.set_ylim(0, max(108, 1.04 * max(tops)))
+    top = max(108, 1.04 * max(tops))
+    axes.set_ylim(0, top)
+    axes.set_yticks(range(0, int(top) + 1, 20 if top < 200 else 50))
     axes.grid(True)
     axes.axhline(100, color=style.MUTED, linewidth=0.8)
     for workers in sorted({one.workers for one in lines}):

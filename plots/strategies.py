@@ -136,7 +136,7 @@ def dot(axes: Any, y: float, estimate: stats.Estimate | None, mark: style.Mark, 
     the words alone."""
     if estimate is not None and estimate.n:
         axes.errorbar([estimate.median], [y], xerr=style.bars([estimate]), color=mark.color, marker=mark.marker,
-                      markerfacecolor=mark.face, capsize=3, linestyle="none", zorder=3)  # fmt: skip
+                      markerfacecolor=mark.face, capsize=3, linestyle="none", zorder=3, clip_on=False)  # fmt: skip
     axes.text(1.03, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=style.SIZE["small"],
               color=mark.color)  # fmt: skip
 

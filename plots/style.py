@@ -42,6 +42,7 @@ SIZE: Final = {"title": 13.0, "panel": 9.5, "text": 9.0, "small": 7.5}  # points
 SETTINGS: Final = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same widths everywhere
     "font.size": SIZE["text"],
+    "text.parse_math": False,  # messages may hold dollars
     "text.color": INK,
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
@@ -162,6 +163,7 @@ def digits(x: float) -> str:
     """Three significant digits, without an exponent up to 10 million."""
     if x == 0 or not math.isfinite(x):
         return f"{x:g}"
+    x = float(f"{x:.3g}") if abs(x) < 1000 else x  # 99.96 has one decimal less than it seems
     places = max(0, 2 - math.floor(math.log10(abs(x))))
     return f"{x:,.{places}f}"
 
@@ -390,29 +392,26 @@ def wrap(figure: Figure, text: str, width: float, size: float, *, bold: bool = F
     return lines
 
 
-def look_up(machine: dict[str, Any], *paths: str) -> str:
-    """The first of these dotted paths that machine.json has, as text; "" if it has none."""
-    for path in paths:
-        value: Any = machine
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
-        if value not in (None, "") and not isinstance(value, (dict, list)):
-            return str(value)
-    return ""
+def look_up(machine: dict[str, Any], path: str) -> str:
+    """What machine.json has at this dotted path, as text; "" if there is nothing."""
+    value: Any = machine
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return "" if value is None or isinstance(value, (dict, list)) else str(value)
 
 
 def describe_machine(run: Run, rows: pd.DataFrame) -> str:
     """CPU, CPUs that are ours, kernel, commit and run: what a figure must carry to be judged alone."""
-    model = look_up(run.machine, "cpu_model", "cpu.model") or "unknown CPU"
-    cpus = look_up(run.machine, "available_workers", "cpus", "cpu.available")
-    kernel = look_up(run.machine, "kernel", "kernel_release", "os.kernel")
+    model = look_up(run.machine, "cpu.model") or "unknown CPU"
+    cpus = look_up(run.machine, "workers")
+    kernel = look_up(run.machine, "kernel.release")
     commit = ", ".join(sorted({str(sha)[:12] for sha in rows["git_sha"] if sha})) or "unknown"
     run_id = ", ".join(sorted({str(name) for name in rows["run_id"] if name})) or run.path.name
     parts = [model]
     if cpus:
         parts.append(f"{cpus} CPU{'' if cpus == '1' else 's'}")
     if kernel:
-        parts.append(f"kernel {kernel}" if kernel[:1].isdigit() else kernel)
+        parts.append(f"Linux {kernel}")
     return f"{', '.join(parts)}. Commit {commit}, run {run_id}."
 
 

@@ -143,7 +143,8 @@ def launch_values(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
 
     Columns: run_id, arm, round, launch, cell_id, all factors, and `value` in the measure's unit per iteration
     (cpu_percent and peak_rss_bytes, which are no totals, as they are). Launches without any value of
-    this measure are left out. Repetitions in a process are correlated: only these values count as n.
+    this measure are left out. Of a cell measured again in the same round (a run cut off within a launch and
+    resumed) the last launch counts. Repetitions in a process are correlated: only these values count as n.
     """
     if measure not in MEASURES or MEASURES[measure] == "text":
         raise ResultsError(f"'{measure}' is no numeric measure; there are: {', '.join(_numeric())}")
@@ -155,7 +156,11 @@ def launch_values(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     by_launch = usable.assign(value=value).groupby(["run_id", "launch", "cell_id"], sort=False)
     medians = by_launch["value"].median()
     launches = by_launch.head(1)[["run_id", "arm", "round", "launch", "cell_id", *FACTORS]]
-    return launches.assign(value=medians.to_numpy(dtype=float)).reset_index(drop=True)
+    launches = launches.assign(value=medians.to_numpy(dtype=float)).reset_index(drop=True)
+    again = (
+        launches.duplicated(["run_id", "arm", "round", "cell_id"], keep="last") & launches["round"].notna()
+    )
+    return launches[~again].reset_index(drop=True)
 
 
 def by_round(launches: pd.DataFrame) -> Any:
@@ -175,7 +180,7 @@ def _numeric() -> list[str]:
 def _read(table: Path, warnings: list[str]) -> pd.DataFrame:
     try:
         # Unlike splitlines(), only line feeds end a line here: a message may hold any other character.
-        text = table.read_bytes().decode("utf-8", errors="surrogateescape")
+        text = table.read_bytes().decode("utf-8", errors="backslashreplace")
     except FileNotFoundError:
         raise ResultsError(
             f"{table}: no such file. Give a run's folder, such as results/latest, or an observations.csv"
@@ -205,12 +210,13 @@ def _split(table: Path, lines: list[str]) -> tuple[list[str], list[list[str]]]:
     try:
         for fields in reader:
             parsed.append(fields)
-            if reader.line_num != len(parsed):  # a quote swallowed a line end; rows never hold one
-                raise csv.Error("a quote is not closed")
+            line = len(parsed)
+            if reader.line_num != line:  # a quote swallowed a line end; rows never hold one
+                raise ResultsError(f"{table}: line {line}: a quote is not closed")
             if len(fields) != len(parsed[0]):
-                problems.append(f"line {len(parsed)}: {len(fields)} fields, the header has {len(parsed[0])}")
+                problems.append(f"line {line}: {len(fields)} fields, the header has {len(parsed[0])}")
     except csv.Error as error:
-        raise ResultsError(f"{table}: line {len(parsed) or 1}: {error}") from None
+        raise ResultsError(f"{table}: line {len(parsed) + 1}: {error}") from None
     if problems:
         raise _broken(table, problems)
     return parsed[0], parsed[1:]
@@ -366,7 +372,7 @@ def _broken(table: Path, problems: list[str]) -> ResultsError:
 
 def _read_json(path: Path, warnings: list[str]) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+        content = json.loads(path.read_text(encoding="utf-8", errors="backslashreplace"))
     except OSError as error:
         warnings.append(f"{path}: {error.strerror}: the machine is unknown")
         return {}
@@ -381,7 +387,7 @@ def _read_json(path: Path, warnings: list[str]) -> dict[str, Any]:
 
 def _read_toml(path: Path, warnings: list[str]) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+        return tomllib.loads(path.read_text(encoding="utf-8", errors="backslashreplace"))
     except OSError as error:
         warnings.append(f"{path}: {error.strerror}: the plan is unknown")
     except tomllib.TOMLDecodeError as error:

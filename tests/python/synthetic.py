@@ -21,9 +21,9 @@ Row = dict[str, Any]
 MACHINE: dict[str, Any] = {
     "machine_id": "0123abcd",
     "build_id": "00112233445566ff",
-    "cpu_model": "Synthetic CPU 3000",
-    "available_workers": 2,
-    "kernel": "6.1.0-test",
+    "cpu": {"model": "Synthetic CPU 3000", "flags": "fpu sse2"},
+    "workers": 2,
+    "kernel": {"release": "6.1.0-test", "version": "#1"},
 }
 BASE: Cell = {
     "sweep": "quick.strategies",

@@ -1,0 +1,425 @@
+"""Figures show the known answers of a made-up run, say what they leave out, and never overlap.
+
+SPDX-License-Identifier: MIT
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from plots import all as every
+from plots import chunk, granularity, strategies, style, table
+from scripts import results, stats
+from tests.python import synthetic
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Folder(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name) / "run"
+
+    def load(self, cells: list[synthetic.Cell], **how: Any) -> results.Run:
+        synthetic.write_run(self.folder, synthetic.observations(cells, **how))
+        return results.load(self.folder)
+
+    def run_main(self, *argv: str) -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = every.main(argv)
+        return status, out.getvalue(), err.getvalue()
+
+
+def launches_of(run: results.Run, group: str) -> Any:
+    return results.launch_values(results.select_group(run.observations, group), "wall_ns")
+
+
+def texts(figure: Figure) -> list[Any]:
+    return [
+        artist
+        for artist in figure.findobj(lambda a: hasattr(a, "get_text"))
+        if artist.get_text().strip() and artist.get_visible()
+    ]
+
+
+def written(figure: Figure) -> str:
+    return " ".join(artist.get_text() for artist in texts(figure))
+
+
+class Strategies(Folder):
+    def test_times_and_speed_ups_are_those_of_the_model_despite_drift(self) -> None:
+        run = self.load(synthetic.quick_cells(4), noise=0.002, drift=0.3, rounds=9)
+        found = strategies.entries(launches_of(run, "strategies"))
+        self.assertEqual(
+            [entry.label for entry in found],
+            ["sequential"]
+            + [f"{s} · {p}" for s in ("std_thread", "openmp") for p in ("1 worker", "4 workers")],
+        )
+        for entry, expected in zip(found, (1, 1, 4, 1, 4)):
+            assert entry.speed_up is not None
+            self.assertAlmostEqual(entry.speed_up.median / expected, 1, delta=0.02)
+            self.assertEqual(entry.speed_up.n, 9)
+        self.assertTrue(found[0].is_baseline)
+        self.assertFalse(any(entry.is_baseline for entry in found[1:]))
+
+    def test_another_kernel_is_never_the_baseline(self) -> None:
+        cells = [synthetic.cell(kernel="naive"), synthetic.cell(strategy="openmp", workers=2)]
+        run = self.load(cells)
+        found = strategies.entries(launches_of(run, "strategies"))
+        self.assertEqual([entry.label for entry in found], ["sequential", "openmp · 2 workers"])
+        self.assertIsNone(found[1].speed_up)
+        self.assertIn("no sequential to compare", written(strategies.draw(run, run.observations)))
+
+    def test_what_varies_within_a_strategy_is_named(self) -> None:
+        cells = [synthetic.cell(strategy="openmp", schedule=s, workers=2) for s in ("static", "guided")]
+        found = strategies.entries(launches_of(self.load(cells), "strategies"))
+        self.assertEqual(
+            [entry.label for entry in found], ["openmp guided · 2 workers", "openmp static · 2 workers"]
+        )
+
+    def test_skipped_and_failed_launches_are_said_and_not_drawn(self) -> None:
+        def status(cell: synthetic.Cell) -> tuple[str, str]:
+            if cell["strategy"] == "openmp":
+                return "skipped", "no OpenMP: costs $1 or $2."
+            return ("timeout", "") if cell["workers"] == 2 else ("ok", "")
+
+        cells = [c for c in synthetic.quick_cells() if c["sweep"] == "quick.strategies"]
+        run = self.load(cells, status=status)
+        with style.settings():
+            figure = strategies.draw(run, run.observations)
+        text = written(figure)
+        self.assertIn("6 launches of std_thread timeout", text)
+        self.assertIn("12 launches of openmp skipped (no OpenMP: costs $1 or $2)", text.replace("\n", " "))
+        self.assertNotIn("openmp ·", text)
+
+
+class Granularity(Folder):
+    def test_metg_and_break_even_of_a_known_overhead_are_found(self) -> None:
+        run = self.load(synthetic.quick_cells(4), noise=0.01, drift=0.3, rounds=12)
+        by_label = {one.label: one for one in granularity.series(launches_of(run, "granularity"))}
+        self.assertEqual(
+            set(by_label), {"std_thread", "openmp static · chunk 500", "openmp dynamic · chunk 1"}
+        )
+        pool = by_label["std_thread"]
+        self.assertEqual(pool.task_ns, [100, 1_000, 10_000, 100_000, 1_000_000])
+        for estimate, task_ns in zip(pool.efficiency, pool.task_ns):
+            self.assertAlmostEqual(estimate.median, task_ns / (task_ns + 1000), delta=0.03)
+        # overhead · 0.5 / 0.5; a grid of decades interpolates to within the interval of one point.
+        self.assertAlmostEqual(pool.metg.ns / 1000, 1, delta=0.15)
+        # At 100 ns: 4 workers at 9% are slower than one; at 1000 ns: 4 · 50% = 2 times as fast.
+        self.assertEqual(pool.break_even_ns, 1_000)
+        free = by_label["openmp static · chunk 500"]
+        self.assertEqual((free.metg.kind, free.break_even_ns), ("at_most", 100))
+
+    def test_worker_counts_are_told_apart_and_have_their_own_threshold(self) -> None:
+        cells = [
+            c
+            for c in synthetic.quick_cells(2) + synthetic.quick_cells(4)
+            if c["sweep"].endswith("granularity")
+        ]
+        unique = {synthetic.cell_id(c): c for c in cells}
+        run = self.load(list(unique.values()), rounds=8)
+        found = granularity.series(launches_of(run, "granularity"))
+        self.assertIn("std_thread · 2 workers", [one.label for one in found])
+        text = written(granularity.draw(run, run.observations))
+        self.assertIn("METG threshold 75% (2 workers)", text)
+        self.assertIn("METG threshold 50% (4 workers)", text)
+
+    def test_without_a_sequential_cell_it_says_what_is_needed(self) -> None:
+        cells = [c for c in synthetic.quick_cells() if c["strategy"] != "sequential"]
+        run = self.load(cells)
+        _, remarks = every.draw_all(run, self.folder / "plots", ["granularity"])
+        self.assertIn("measure them together", remarks[0])
+
+    def test_metg_is_described_as_what_it_is(self) -> None:
+        nan, inf = float("nan"), float("inf")
+        self.assertEqual(
+            granularity.describe_metg(stats.Metg(inf, inf, inf, "unreached", 6)), "METG unreached"
+        )
+        self.assertEqual(
+            granularity.describe_metg(stats.Metg(2500, 2000, inf, "reached", 6)),
+            "METG 2.50 µs [2.00 µs, unreached]",
+        )
+        self.assertEqual(granularity.describe_metg(stats.Metg(100, 100, 100, "at_most", 6)), "METG ≤ 100 ns")
+        self.assertIn("no interval", granularity.describe_metg(stats.Metg(100, nan, nan, "reached", 3)))
+
+
+class Chunk(Folder):
+    def test_the_best_is_1_and_the_others_are_what_the_model_says(self) -> None:
+        run = self.load(synthetic.quick_cells(), noise=0.002, drift=0.3, rounds=9)
+        spin = launches_of(run, "chunk")
+        found = chunk.series(spin[spin["workload"] == "spin"])
+        self.assertEqual([one.label for one in found], ["std_thread", "openmp"])
+        for one in found:
+            self.assertEqual((one.chunks, one.best), ([1, 4, 16], 16))
+            best = 2000 + 1000 / 16
+            for ratio, size in zip(one.ratios, one.chunks):
+                self.assertAlmostEqual(ratio.median, (2000 + 1000 / size) / best, delta=0.01)
+            self.assertEqual((one.ratios[2].low, one.ratios[2].high), (1, 1))
+
+    def test_each_batch_has_its_own_panel(self) -> None:
+        run = self.load(synthetic.quick_cells())
+        figure = chunk.draw(run, results.select_group(run.observations, "chunk"))
+        self.assertEqual(
+            [axes.get_title(loc="left") for axes in figure.axes],
+            ["24 etl tasks of size 441,000 (int16)", "4,096 spin tasks of size 800"],
+        )
+
+
+class EveryFigure(Folder):
+    def draw(self, run: results.Run) -> list[tuple[str, Figure]]:
+        with style.settings():
+            return [
+                (f.group, f.draw(run, results.select_group(run.observations, f.group))) for f in table.FIGURES
+            ]
+
+    def test_no_text_overlaps_another_or_leaves_the_picture(self) -> None:
+        machine = {**synthetic.MACHINE, "cpu": {"model": "A Very Long Processor Name Indeed, " * 4}}
+        for workers in (2, 128):
+            cells = synthetic.quick_cells(workers)
+            rows = synthetic.observations(
+                cells, status=lambda c: ("ok", "") if c["chunk_size"] != 4 else ("failed", "x " * 90)
+            )
+            synthetic.write_run(self.folder, rows, machine)
+            for group, figure in self.draw(results.load(self.folder)):
+                with self.subTest(group=group, workers=workers), style.settings():
+                    figure.canvas.draw()
+                    page = figure.bbox
+                    boxes = [(artist.get_text(), artist.get_window_extent()) for artist in texts(figure)]
+                    for text, box in boxes:
+                        self.assertTrue(
+                            page.x0 <= box.x0
+                            and box.x1 <= page.x1
+                            and page.y0 <= box.y0
+                            and box.y1 <= page.y1,
+                            f"'{text}' leaves the picture",
+                        )
+                    for i, (text, box) in enumerate(boxes):
+                        for other, second in boxes[:i]:
+                            self.assertFalse(overlap(box, second), f"'{text}' overlaps '{other}'")
+
+    def test_captions_carry_n_machine_commit_and_run(self) -> None:
+        for group, figure in self.draw(self.load(synthetic.quick_cells())):
+            with self.subTest(group=group):
+                text = written(figure)
+                for part in (
+                    "95% interval",
+                    "n = 6 launches",
+                    "Synthetic CPU 3000",
+                    "2 CPUs",
+                    "6.1.0-test",
+                    "deadbeefdead",
+                ):
+                    self.assertIn(part, text)
+
+    def test_an_unknown_machine_is_said_to_be_unknown(self) -> None:
+        synthetic.write_run(
+            self.folder, synthetic.observations([synthetic.cell()]), {"cpu": "?", "kernel": None}
+        )
+        run = results.load(self.folder)
+        self.assertIn("unknown CPU. Commit deadbeefdead", style.describe_machine(run, run.observations))
+
+    def test_fewer_launches_than_an_interval_needs_are_drawn_and_said(self) -> None:
+        for group, figure in self.draw(self.load(synthetic.quick_cells(), rounds=3)):
+            with self.subTest(group=group):
+                self.assertIn("n = 3 launches (no interval below 6)", written(figure))
+
+    def test_one_launch_of_one_cell_is_enough_to_draw(self) -> None:
+        run = self.load(
+            [synthetic.cell(), synthetic.cell(sweep="chunk", strategy="openmp")], rounds=1, repetitions=1
+        )
+        files, remarks = every.draw_all(run, self.folder / "plots")
+        self.assertEqual({path.stem for path in files}, {"strategies", "chunk"})
+        self.assertEqual(remarks, ["granularity: no rows; fill it with: noisefloor run granularity"])
+
+
+class Files(Folder):
+    def test_every_figure_is_written_twice_and_always_the_same(self) -> None:
+        self.load(synthetic.quick_cells())
+        status, out, err = self.run_main(str(self.folder))
+        self.assertEqual((status, err), (0, ""))
+        names = sorted(f"{f.group}.{kind}" for f in table.FIGURES for kind in ("png", "svg"))
+        folder = self.folder / "plots"
+        self.assertEqual(sorted(path.name for path in folder.iterdir()), names)
+        self.assertEqual(sorted(Path(line).name for line in out.split()), names)
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        self.assertEqual(self.run_main(str(self.folder))[0], 0)
+        self.assertEqual(before, {path.name: path.read_bytes() for path in folder.iterdir()})
+
+    def test_it_runs_as_a_program_from_any_folder(self) -> None:
+        self.load(synthetic.quick_cells())
+        command = [
+            sys.executable,
+            "-B",
+            str(ROOT / "plots" / "all.py"),
+            ".",
+            "--only",
+            "chunk",
+            "--out",
+            "pictures",
+        ]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(
+            sorted(p.name for p in (self.folder / "pictures").iterdir()), ["chunk.png", "chunk.svg"]
+        )
+
+    def test_two_sweeps_of_one_group_have_a_picture_each(self) -> None:
+        run = self.load([synthetic.cell(sweep=s) for s in ("quick.strategies", "strategies")])
+        files, _ = every.draw_all(run, self.folder / "plots", ["strategies"])
+        self.assertEqual({path.stem for path in files}, {"quick-strategies", "strategies"})
+
+    def test_other_arms_are_not_mixed_in(self) -> None:
+        rows = synthetic.observations([synthetic.cell()], rounds=6)
+        slow = [
+            {**row, "arm": "base", "launch": row["launch"] + 100, "wall_ns": row["wall_ns"] * 9}
+            for row in rows
+        ]
+        synthetic.write_run(self.folder, [*rows, *slow])
+        run = results.load(self.folder)
+        files, _ = every.draw_all(run, self.folder / "plots", ["strategies"])
+        first = files[1].read_bytes()
+        synthetic.write_run(self.folder, rows)
+        files, _ = every.draw_all(results.load(self.folder), self.folder / "plots", ["strategies"])
+        self.assertEqual(files[1].read_bytes(), first)
+
+    def test_nothing_to_draw_ends_with_2_and_says_which_sweep_to_run(self) -> None:
+        self.load([synthetic.cell(sweep="kernels")])
+        status, out, err = self.run_main(str(self.folder))
+        self.assertEqual((status, out), (2, ""))
+        for figure in table.FIGURES:
+            self.assertIn(f"noisefloor run {figure.group}", err)
+
+    def test_a_group_that_only_failed_says_so(self) -> None:
+        self.load([synthetic.cell()], status=lambda _: ("failed", "disk full"))
+        status, _, err = self.run_main(str(self.folder))
+        self.assertEqual(status, 2)
+        self.assertIn(
+            "no ok row in sweep quick.strategies; Not drawn: 6 launches of sequential failed (disk full)", err
+        )
+
+    def test_unreadable_runs_and_unknown_figures_end_with_2(self) -> None:
+        self.assertEqual(self.run_main(str(self.folder))[0], 2)
+        status, _, err = self.run_main(str(self.folder), "--only", "pie")
+        self.assertEqual(status, 2)
+        self.assertIn("granularity", err)
+
+    def test_a_folder_that_cannot_be_made_ends_with_1(self) -> None:
+        self.load([synthetic.cell()])
+        (self.folder / "file").write_text("in the way")
+        status, _, err = self.run_main(str(self.folder), "--out", str(self.folder / "file"))
+        self.assertEqual(status, 1)
+        self.assertIn("file", err)
+
+
+class Spread(unittest.TestCase):
+    def test_labels_with_room_stay_where_they_are(self) -> None:
+        self.assertEqual(style.spread([10, 50, 90], [10, 10, 10], 0, 100), [10, 50, 90])
+
+    def test_labels_at_one_place_spread_evenly_around_it(self) -> None:
+        self.assertEqual(style.spread([50, 50, 50], [10, 10, 10], 0, 100), [40, 50, 60])
+
+    def test_they_never_overlap_nor_leave_the_axes_and_keep_their_order(self) -> None:
+        generator = random.Random(1)
+        for _ in range(300):
+            count = generator.randint(1, 12)
+            wanted = [generator.uniform(-20, 120) for _ in range(count)]
+            heights = [generator.uniform(1, 8) for _ in range(count)]
+            centres = style.spread(wanted, heights, 0, 100)
+            order = sorted(range(count), key=lambda i: wanted[i])
+            edge = 0.0
+            for i in order:
+                self.assertGreaterEqual(centres[i] - heights[i] / 2, edge - 1e-9)
+                edge = centres[i] + heights[i] / 2
+            self.assertLessEqual(edge, 100 + 1e-9)
+
+    def test_too_many_share_the_room(self) -> None:
+        self.assertEqual(style.spread([0, 0], [100, 100], 0, 100), [25, 75])
+        self.assertEqual(style.spread([], [], 0, 100), [])
+
+
+class Words(unittest.TestCase):
+    def test_durations_have_three_digits_and_the_unit_that_suits(self) -> None:
+        for ns, text in (
+            (0.5, "0.500 ns"),
+            (999, "999 ns"),
+            (999.8, "1.00 µs"),
+            (8.92e6, "8.92 ms"),
+            (12e9, "12.0 s"),
+        ):
+            self.assertEqual(style.duration(ns), text)
+
+    def test_ticks_are_round_and_inside(self) -> None:
+        self.assertEqual(style.log_ticks(0.07, 1400), [0.1, 1, 10, 100, 1000])
+        self.assertEqual(style.log_ticks(0.9, 30), [1, 2, 5, 10, 20])
+
+    def test_series_of_one_strategy_differ_in_dash_and_filling_and_strategies_in_colour_and_marker(
+        self,
+    ) -> None:
+        marks = style.marks([("openmp", "a"), ("openmp", "b"), ("std_thread", "c"), ("new", "d")])
+        a, b, c, d = marks.values()
+        self.assertEqual((a.color, a.marker), (b.color, b.marker))
+        self.assertTrue(a.dash != b.dash and a.filled != b.filled)
+        self.assertEqual(len({a.color, c.color, d.color}), 3)
+        self.assertEqual(len({a.marker, c.marker, d.marker}), 3)
+        self.assertEqual(style.marks([("openmp", "x")])["openmp", "x"].color, a.color)
+
+
+class FindPython(unittest.TestCase):
+    def run_it(self, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(ROOT / "scripts" / "find_python")],
+            env={"PATH": "/usr/bin:/bin", **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def test_it_prints_an_interpreter_that_has_the_modules(self) -> None:
+        done = self.run_it(NOISEFLOOR_PYTHON=sys.executable)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, f"{sys.executable}\n", ""))
+
+    def test_with_none_it_ends_with_3_and_names_the_packages(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            # A python3 that has no module, on the PATH and in the place of the system's.
+            script = (
+                (ROOT / "scripts" / "find_python")
+                .read_text()
+                .replace("/usr/bin/python3", f"{folder}/python3")
+            )
+            copy, python = Path(folder) / "find_python", Path(folder) / "python3"
+            copy.write_text(script)
+            python.write_text("#!/bin/sh\nexit 1\n")
+            python.chmod(0o755)
+            done = subprocess.run(
+                ["/bin/sh", str(copy)],
+                env={"PATH": folder, "NOISEFLOOR_PYTHON": "/no"},
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+        self.assertEqual((done.returncode, done.stdout), (3, ""))
+        self.assertIn("NOISEFLOOR_PYTHON=/no does not run", done.stderr)
+        for package in ("python3-numpy", "python3-pandas", "python3-scipy", "python3-matplotlib"):
+            self.assertIn(package, done.stderr)
+
+
+def overlap(a: Any, b: Any) -> bool:
+    """More than half a pixel in both directions."""
+    return bool(min(a.x1, b.x1) - max(a.x0, b.x0) > 0.5 and min(a.y1, b.y1) - max(a.y0, b.y0) > 0.5)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,272 @@
+"""The statistics keep their promises: exact coverage, recovered answers, no invented intervals.
+
+SPDX-License-Identifier: MIT
+"""
+
+from __future__ import annotations
+
+import math
+import unittest
+
+import numpy as np
+import pandas as pd
+from scipy import stats as scipy_stats
+
+from scripts import stats
+
+
+class MedianInterval(unittest.TestCase):
+    def test_the_rank_is_the_largest_that_the_binomial_allows(self) -> None:
+        for confidence in (0.8, 0.95, 0.99):
+            for n in range(1, 200):
+                rank = stats.interval_rank(n, confidence)
+                outside = [2 * scipy_stats.binom.cdf(k - 1, n, 0.5) for k in range(1, (n + 1) // 2 + 1)]
+                allowed = sum(1 for p in outside if p <= 1 - confidence + 1e-12)
+                if n > 2:
+                    self.assertEqual(rank, allowed, (n, confidence))
+                if rank:
+                    self.assertAlmostEqual(stats.interval_coverage(n, rank), 1 - outside[rank - 1], places=12)
+
+    def test_coverage_by_simulation_is_the_exact_one_for_any_distribution(self) -> None:
+        generator = np.random.default_rng(20)
+        draws = 20_000
+        for n in (6, 9, 12, 30):
+            rank = stats.interval_rank(n)
+            exact = stats.interval_coverage(n, rank)
+            self.assertGreaterEqual(exact, 0.95)
+            samples = {
+                "lognormal": (generator.lognormal(0, 1, (draws, n)), 1.0),
+                "exponential": (generator.exponential(1, (draws, n)), math.log(2)),
+                "bimodal": (
+                    generator.normal(0, 0.1, (draws, n)) + 5 * (generator.random((draws, n)) < 0.3),
+                    None,
+                ),
+            }
+            for name, (values, median) in samples.items():
+                if median is None:
+                    big = generator.normal(0, 0.1, 2_000_000) + 5 * (generator.random(2_000_000) < 0.3)
+                    median = float(np.median(big))
+                ordered = np.sort(values, axis=1)
+                inside = (ordered[:, rank - 1] <= median) & (median <= ordered[:, n - rank])
+                self.assertAlmostEqual(float(inside.mean()), exact, delta=0.015, msg=f"{name}, n = {n}")
+
+    def test_it_is_the_order_statistics_of_that_rank(self) -> None:
+        estimate = stats.median_interval([5, 1, 4, 2, 6, 3])
+        self.assertEqual(estimate, stats.Estimate(3.5, 1, 6, 6))
+        self.assertEqual(stats.median_interval(range(12)), stats.Estimate(5.5, 2, 9, 12))
+
+    def test_too_few_values_have_a_median_and_no_interval(self) -> None:
+        for n in range(1, 6):
+            estimate = stats.median_interval(range(n))
+            self.assertEqual(estimate.median, (n - 1) / 2)
+            self.assertFalse(estimate.has_interval)
+            self.assertTrue(math.isnan(estimate.high))
+        self.assertFalse(stats.median_interval(range(6), confidence=0.99).has_interval)
+        self.assertTrue(math.isnan(stats.median_interval([]).median))
+        self.assertFalse(stats.median_interval(range(5), confidence=0.5).has_interval)
+
+    def test_values_that_are_not_finite_are_refused(self) -> None:
+        for bad in (math.nan, math.inf):
+            with self.assertRaises(ValueError):
+                stats.median_interval([1, 2, 3, 4, 5, 6, bad])
+        for confidence in (0, 1, 95):
+            with self.assertRaises(ValueError):
+                stats.interval_rank(10, confidence)
+
+
+class PairedRatio(unittest.TestCase):
+    def test_drift_that_both_share_cancels(self) -> None:
+        generator = np.random.default_rng(3)
+        drift = generator.lognormal(0, 0.5, 20)
+        a = pd.Series(2 * drift * generator.lognormal(0, 0.01, 20), index=range(20))
+        b = pd.Series(drift, index=range(20))
+        ratio = stats.paired_ratio(a, b.sample(frac=1, random_state=1))
+        self.assertAlmostEqual(ratio.median, 2, delta=0.02)
+        self.assertLess(ratio.high - ratio.low, 0.05)
+        self.assertEqual(ratio.n, 20)
+
+    def test_swapping_gives_the_inverse(self) -> None:
+        generator = np.random.default_rng(4)
+        a, b = (pd.Series(generator.lognormal(0, 1, 9)) for _ in range(2))
+        forth, back = stats.paired_ratio(a, b), stats.paired_ratio(b, a)
+        self.assertAlmostEqual(forth.median * back.median, 1)
+        self.assertAlmostEqual(forth.low * back.high, 1)
+        self.assertEqual(stats.speed_up(a, b), forth)
+
+    def test_only_rounds_that_both_have_count(self) -> None:
+        a = pd.Series([2.0, 4, 6, 8, 10, 12, 99], index=[0, 1, 2, 3, 4, 5, 77])
+        b = pd.Series([1.0, 2, 3, 4, 5, 6, 1], index=[0, 1, 2, 3, 4, 5, 6])
+        ratio = stats.paired_ratio(a, b)
+        self.assertEqual(ratio.n, 6)
+        for value in (ratio.median, ratio.low, ratio.high):
+            self.assertAlmostEqual(value, 2)
+
+    def test_no_common_round_gives_nothing(self) -> None:
+        ratio = stats.paired_ratio(pd.Series([1.0], index=[0]), pd.Series([1.0], index=[1]))
+        self.assertEqual(ratio.n, 0)
+        self.assertTrue(math.isnan(ratio.median))
+
+    def test_two_values_in_a_round_and_times_of_zero_are_refused(self) -> None:
+        good = pd.Series([1.0, 2.0], index=[0, 1])
+        with self.assertRaisesRegex(ValueError, "several values"):
+            stats.paired_ratio(good, pd.Series([1.0, 2.0], index=[0, 0]))
+        with self.assertRaisesRegex(ValueError, "positive"):
+            stats.paired_ratio(good, pd.Series([1.0, 0.0], index=[0, 1]))
+
+
+class Efficiency(unittest.TestCase):
+    def test_perfect_sharing_is_1_and_sequential_is_one_over_workers(self) -> None:
+        self.assertEqual(float(stats.efficiency(100, 8, 200, 4)), 1.0)
+        self.assertEqual(float(stats.efficiency(100, 8, 800, 4)), 0.25)
+        np.testing.assert_allclose(stats.efficiency([10, 20], [2, 2], [20, 20], [1, 2]), [1, 1])
+
+    def test_impossible_inputs_are_refused(self) -> None:
+        for wall, workers in ((0, 1), (10, 0)):
+            with self.assertRaises(ValueError):
+                stats.efficiency(1, 1, wall, workers)
+
+
+class BreakEven(unittest.TestCase):
+    @staticmethod
+    def ratio(low: float) -> stats.Estimate:
+        return stats.Estimate(low + 0.1, low, low + 0.2, 6)
+
+    def test_it_is_the_finest_point_from_which_on_all_are_above_1(self) -> None:
+        points = [self.ratio(low) for low in (0.5, 1.2, 0.99, 1.1, 1.9)]
+        self.assertEqual(stats.break_even([1, 10, 100, 1000, 10000], points), 1000)
+        self.assertEqual(stats.break_even([10000, 1000, 100, 10, 1], points[::-1]), 1000)
+
+    def test_without_intervals_or_above_none_there_is_no_break_even(self) -> None:
+        self.assertIsNone(stats.break_even([1, 10], [self.ratio(2), self.ratio(1.0)]))
+        self.assertIsNone(stats.break_even([1], [stats.Estimate(5, math.nan, math.nan, 3)]))
+        self.assertIsNone(stats.break_even([], []))
+        with self.assertRaises(ValueError):
+            stats.break_even([1], [])
+
+
+class MetgThreshold(unittest.TestCase):
+    def test_it_stays_above_what_sequential_gets(self) -> None:
+        self.assertEqual([stats.metg_threshold(p) for p in (1, 2, 4, 64)], [1.0, 0.75, 0.5, 0.5])
+        self.assertAlmostEqual(stats.metg_threshold(3), 2 / 3)
+        with self.assertRaises(ValueError):
+            stats.metg_threshold(0)
+
+
+class MetgEstimate(unittest.TestCase):
+    GRID = 100.0 * 2.0 ** np.arange(14)
+
+    def curve(self, overhead: float) -> stats.Floats:
+        curve: stats.Floats = self.GRID / (self.GRID + overhead)
+        return curve
+
+    def test_it_interpolates_linearly_in_efficiency_over_log_granularity(self) -> None:
+        found, fell = stats.crossing([100, 10_000], [0.2, 0.8], 0.5)
+        self.assertAlmostEqual(found, 1000)
+        self.assertTrue(fell)
+
+    def test_a_known_overhead_is_recovered_from_noisy_rounds(self) -> None:
+        generator = np.random.default_rng(5)
+        for overhead in (700.0, 5_000.0, 40_000.0):
+            for workers in (2, 8):
+                threshold = stats.metg_threshold(workers)
+                truth = overhead * threshold / (1 - threshold)
+                rounds = self.curve(overhead) * generator.lognormal(0, 0.02, (12, len(self.GRID)))
+                metg = stats.metg(self.GRID, rounds, threshold)
+                self.assertEqual(metg.kind, "reached")
+                self.assertAlmostEqual(metg.ns / truth, 1, delta=0.06)
+                self.assertTrue(metg.low <= metg.ns <= metg.high)
+                self.assertLess(metg.high / metg.low, 1.3)
+
+    def test_its_interval_covers_the_truth_about_as_often_as_it_says(self) -> None:
+        generator = np.random.default_rng(6)
+        overhead, threshold, sessions = 5_000.0, 0.75, 150
+        # The truth of the interpolated curve, not of the model: interpolation's own error is not noise.
+        truth = stats.crossing(self.GRID, self.curve(overhead), threshold)[0]
+        covered = 0
+        for seed in range(sessions):
+            rounds = self.curve(overhead) * generator.lognormal(0, 0.05, (18, len(self.GRID)))
+            metg = stats.metg(self.GRID, rounds, threshold, resamples=200, seed=seed)
+            covered += metg.low <= truth <= metg.high
+        self.assertGreaterEqual(covered / sessions, 0.88)
+
+    def test_points_may_come_in_any_order(self) -> None:
+        rounds = np.tile(self.curve(5_000), (6, 1))
+        forth, back = stats.metg(self.GRID, rounds, 0.5), stats.metg(self.GRID[::-1], rounds[:, ::-1], 0.5)
+        self.assertEqual(forth, back)
+
+    def test_unreached_is_said_and_has_no_number(self) -> None:
+        metg = stats.metg([10, 100], np.full((6, 2), 0.3), 0.5)
+        self.assertEqual(
+            (metg.kind, metg.ns, metg.low, metg.high), ("unreached", math.inf, math.inf, math.inf)
+        )
+
+    def test_a_curve_that_never_falls_below_is_an_upper_bound(self) -> None:
+        metg = stats.metg([10, 100], np.full((6, 2), 0.9), 0.5)
+        self.assertEqual((metg.kind, metg.ns), ("at_most", 10.0))
+
+    def test_a_dip_ends_the_range_even_if_a_finer_point_recovers(self) -> None:
+        found, fell = stats.crossing([1, 10, 100, 1000], [0.9, 0.2, 0.8, 0.9], 0.5)
+        self.assertTrue(10 < found < 100 and fell)
+
+    def test_a_dip_at_the_coarse_end_does_not_hide_the_rest(self) -> None:
+        found, _ = stats.crossing([1, 10, 100, 1000], [0.2, 0.8, 0.8, 0.4], 0.5)
+        self.assertTrue(1 < found < 10)
+
+    def test_a_resample_that_never_gets_there_opens_the_interval(self) -> None:
+        rounds = np.array([[0.1, 0.9]] * 4 + [[0.1, 0.2]] * 3)
+        metg = stats.metg([10, 100], rounds, 0.5)
+        self.assertEqual(metg.kind, "reached")
+        self.assertTrue(math.isinf(metg.high))
+
+    def test_few_rounds_have_no_interval_and_missing_launches_are_allowed(self) -> None:
+        rounds = np.tile(self.curve(5_000), (5, 1))
+        self.assertTrue(math.isnan(stats.metg(self.GRID, rounds, 0.5).low))
+        rounds = np.tile(self.curve(5_000), (8, 1))
+        rounds[0, 3] = rounds[5, 7] = math.nan
+        self.assertAlmostEqual(stats.metg(self.GRID, rounds, 0.5).ns / 5_000, 1, delta=0.02)
+        rounds[:, 3] = math.nan
+        with self.assertRaises(ValueError):
+            stats.metg(self.GRID, rounds, 0.5)
+
+    def test_the_same_seed_gives_the_same_interval(self) -> None:
+        rounds = self.curve(5_000) * np.random.default_rng(7).lognormal(0, 0.05, (8, len(self.GRID)))
+        self.assertEqual(stats.metg(self.GRID, rounds, 0.5), stats.metg(self.GRID, rounds, 0.5))
+
+    def test_shapes_that_do_not_fit_are_refused(self) -> None:
+        shapes: list[list[float]] = [[1, 2, 3], [0, 1], []]
+        for durations in shapes:
+            with self.assertRaises(ValueError):
+                stats.metg(durations, np.ones((6, 2)), 0.5)
+
+
+class Holm(unittest.TestCase):
+    def test_a_case_worked_by_hand(self) -> None:
+        np.testing.assert_allclose(stats.holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+        np.testing.assert_allclose(stats.holm([0.9, 0.8]), [1, 1])
+        self.assertEqual(stats.holm([]).size, 0)
+
+    def test_it_rejects_exactly_what_the_step_down_procedure_rejects(self) -> None:
+        generator = np.random.default_rng(8)
+        for _ in range(200):
+            p = generator.random(7) ** 4
+            rejected = np.zeros(7, dtype=bool)
+            for step, index in enumerate(np.argsort(p)):
+                if p[index] > 0.05 / (7 - step):
+                    break
+                rejected[index] = True
+            np.testing.assert_array_equal(stats.holm(p) <= 0.05, rejected)
+
+    def test_the_family_wise_error_is_kept(self) -> None:
+        generator = np.random.default_rng(9)
+        false_alarms = sum(bool((stats.holm(generator.random(24)) <= 0.05).any()) for _ in range(4000))
+        self.assertLess(false_alarms / 4000, 0.062)
+        self.assertGreater(false_alarms / 4000, 0.035)
+
+    def test_what_is_no_probability_is_refused(self) -> None:
+        for bad in (-0.1, 1.1, math.nan):
+            with self.assertRaises(ValueError):
+                stats.holm([0.5, bad])
+
+
+if __name__ == "__main__":
+    unittest.main()
