@@ -75,7 +75,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> Figure:
         f"these launches, a little flattered. {style.describe_machine(run, rows)}{style.describe_undrawn(rows)}",
         [PANEL_HEIGHT] * len(batches),
         left=0.75,
-        right=style.label_margin(figure, [label_text(one) for _, lines in batches for one in lines]),
+        right=style.label_margin([label_text(one) for _, lines in batches for one in lines]),
     )
     for i, (heading, lines) in enumerate(batches):
         draw_batch(figure.add_subplot(grid[i]), heading, lines)

@@ -129,7 +129,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> Figure:
         f"{style.describe_machine(run, rows)}{style.describe_undrawn(rows)}",
         [PANEL_HEIGHT] * len(panels),
         left=0.75,
-        right=style.label_margin(figure, [label_text(one) for _, lines in panels for one in lines]),
+        right=style.label_margin([label_text(one) for _, lines in panels for one in lines]),
     )
     for i, (heading, lines) in enumerate(panels):
         draw_panel(figure.add_subplot(grid[i]), heading, lines)

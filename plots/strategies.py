@@ -70,9 +70,9 @@ def draw(run: results.Run, rows: pd.DataFrame) -> Figure:
     ]
     every = [entry for _, lines in batches for entry in lines]
     figure = style.new_figure()
-    names = [style.text_width(figure, entry.label, style.SIZE["text"]) for entry in every]
+    names = [style.text_width(entry.label, style.SIZE["text"]) for entry in every]
     texts = [
-        [style.text_width(figure, text, style.SIZE["small"]) for text in (wall_text(e), speed_up_text(e))]
+        [style.text_width(text, style.SIZE["small"]) for text in (wall_text(e), speed_up_text(e))]
         for e in every
     ]
     grid = style.panels(
