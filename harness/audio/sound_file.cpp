@@ -152,6 +152,26 @@ std::optional<std::uint64_t> promised_bytes(int fd, std::uint64_t file_bytes) {
   return std::nullopt;
 }
 
+/// libsndfile 1.2 counts the pad byte behind an odd number of bytes as samples of an AIFF file: a frame
+/// too much in a mono file. Corrects both counts. Returns false if the file is not as expected.
+bool correct_padded_aiff(int fd, std::uint64_t file_bytes, std::uint32_t frames, std::uint32_t data_bytes) {
+  const auto write_number = [&](std::uint64_t at, std::uint32_t value) {
+    const std::array<unsigned char, 4> bytes = {
+        static_cast<unsigned char>(value >> 24), static_cast<unsigned char>(value >> 16),
+        static_cast<unsigned char>(value >> 8), static_cast<unsigned char>(value)};
+    return ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(at)) == static_cast<ssize_t>(bytes.size());
+  };
+  bool has_frames = false;
+  for (std::uint64_t at = 12; at + 8 <= file_bytes;) {
+    const Bytes chunk(fd, at);
+    const std::uint64_t size = chunk.number(4, 4, true);
+    if (chunk.is(0, "COMM")) has_frames = write_number(at + 10, frames);
+    if (chunk.is(0, "SSND")) return has_frames && write_number(at + 4, data_bytes + 8);
+    at += 8 + size + (size & 1U);
+  }
+  return false;
+}
+
 std::string_view kind_of(mode_t mode) noexcept {
   if (S_ISDIR(mode)) return "a folder";
   if (S_ISFIFO(mode)) return "a FIFO";
@@ -285,6 +305,7 @@ struct SoundWriter::Sink {
   std::string name;
   SoundFacts facts;
   bool plain = false;
+  sf_count_t frames = 0;
   sf_count_t position = 0;
   sf_count_t size = 0;
   int error = 0;
@@ -383,11 +404,22 @@ void SoundWriter::write(const void* samples, std::size_t frames) {
       break;
   }
   if (done != wanted || sink_->error != 0) fail(sf_strerror(file));
+  sink_->frames += done;
 }
 
 std::uint64_t SoundWriter::finish() {
   const int error = sf_close(file_of(handle_.release()));
   if (error != 0 || sink_->error != 0) fail(sf_error_number(error));
+  const SoundFacts& facts = sink_->facts;
+  const Subtype* subtype = find_subtype(facts.format);
+  if ((facts.format & SF_FORMAT_TYPEMASK) == SF_FORMAT_AIFF && subtype != nullptr && subtype->stored_bytes % 2 == 1) {
+    const sf_count_t bytes = sink_->frames * facts.channels * subtype->stored_bytes;
+    if (bytes % 2 == 1 &&
+        !correct_padded_aiff(sink_->fd, static_cast<std::uint64_t>(sink_->size),
+                             static_cast<std::uint32_t>(sink_->frames), static_cast<std::uint32_t>(bytes))) {
+      fail("its header is not where it should be");
+    }
+  }
   return static_cast<std::uint64_t>(sink_->size);
 }
 
