@@ -40,7 +40,7 @@ struct Cell {
 struct Axis {
   std::string_view name;
   std::string_view help;
-  std::string_view unavailable;  ///< always empty: `list` prints all tables alike
+  std::string_view unavailable;  ///< why only the empty value is taken; empty if others are
   std::string (*get)(const Cell&);
   /// Throws UsageError: what is wrong with the value and what may stand there.
   void (*set)(Cell&, std::string_view value);
@@ -53,6 +53,14 @@ std::span<const Axis> axes() noexcept;
 /// The settable axis called `name`; throws UsageError with the nearest name.
 const Axis& select_axis(std::string_view name);
 
+/// Throws UsageError for a cell that means nothing: a chunk larger than the task count, an output mode
+/// where no files are written.
+void check_cell(const Cell& cell);
+
+/// The cell with what does not apply to its workload emptied (kernel and format of `spin`) and what
+/// applies made explicit (output_mode of `etl`).
+Cell normalised(Cell cell);
+
 /// "workload=etl,strategy=openmp,…": all axes that are not empty, in table order.
 std::string format_cell(const Cell& cell);
 
@@ -60,7 +68,8 @@ std::string format_cell(const Cell& cell);
 /// Throws UsageError for an unknown or repeated axis and for bad values.
 Cell parse_cell(std::string_view text);
 
-/// 12 hexadecimal digits: a hash of format_cell() without task_ns. The same in every run and build.
+/// 12 hexadecimal digits: a hash of format_cell(normalised(cell)) without task_ns and runtime, which are
+/// found, not chosen. The same in every run and build.
 std::string cell_id(const Cell& cell);
 
 }  // namespace noisefloor

@@ -1,0 +1,73 @@
+// `noisefloor doctor`: prints the machine's facts and doubts.
+// SPDX-License-Identifier: MIT
+#include "benchmarks/doctor.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "harness/audio/signals.hpp"
+#include "harness/measure/machine.hpp"
+#include "harness/strategies/strategy.hpp"
+#include "harness/workloads/table.hpp"
+
+namespace noisefloor {
+namespace {
+
+double gigabytes(const nlohmann::json& bytes) { return bytes.get<double>() / 1e9; }
+
+template <class Table>
+void print_unavailable(const Table& table, std::string_view kind) {
+  for (const auto& row : table) {
+    if (!row.unavailable.empty()) fmt::print("  {} {}: not here: {}\n", kind, row.name, row.unavailable);
+  }
+}
+
+void print(const nlohmann::json& facts) {
+  const auto& topology = facts.at("topology");
+  fmt::print("machine {}\n", facts.at("machine_id").get<std::string>());
+  fmt::print("  CPU       {}\n", facts.at("cpu").at("model").get<std::string>());
+  fmt::print("  CPUs      {} ours of {} allowed, {} cores, {} NUMA nodes\n", facts.at("workers").get<int>(),
+             facts.at("cpus_allowed").get<int>(), topology.value("cores", 0), topology.value("numa_nodes", 0));
+  for (const auto& cache : topology.value("caches", nlohmann::json::array())) {
+    fmt::print("  L{}        {} KiB × {}\n", cache.at("level").get<int>(),
+               cache.at("size_bytes").get<std::uint64_t>() / 1024, cache.at("count").get<int>());
+  }
+  fmt::print("  memory    {:.1f} GB\n", gigabytes(facts.at("memory").at("bytes")));
+  fmt::print("  kernel    Linux {}\n", facts.at("kernel").at("release").get<std::string>());
+  fmt::print("  signals   {} ({})\n", facts.at("corpus_folder").get<std::string>(),
+             facts.at("file_system").get<std::string>());
+  fmt::print("  build     {} {}, {}, {}\n", facts.at("build").at("version").get<std::string>(),
+             facts.at("build").at("git_sha").get<std::string>().substr(0, 8),
+             facts.at("build").at("compiler").get<std::string>(), facts.at("build").at("type").get<std::string>());
+  fmt::print("  OpenMP    {}\n", facts.at("openmp_runtime").get<std::string>());
+  fmt::print("  kernel    {} is the widest noise kernel that runs here\n", select_kernel("auto").name);
+  print_unavailable(kernels(), "kernel");
+  print_unavailable(strategies(), "strategy");
+  fmt::print("what makes timings doubtful here\n");
+  const auto said = doubts(facts);
+  for (const std::string& doubt : said) fmt::print("  - {}\n", doubt);
+  if (said.empty()) fmt::print("  nothing that can be seen\n");
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& app, int& status) {
+  auto* command = app.add_subcommand("doctor", "What this machine offers, and what makes its timings doubtful");
+  const auto json = std::make_shared<bool>(false);
+  command->add_flag("--json", *json, "The facts as machine.json records them");
+  command->callback([json, &status] {
+    const auto facts = machine_facts(cache_folder());
+    if (*json) {
+      fmt::print("{}\n", facts.dump(2));
+    } else {
+      print(facts);
+    }
+    status = 0;
+  });
+}
+
+}  // namespace noisefloor

@@ -1,0 +1,84 @@
+// `noisefloor launch`: measures one cell in this process and prints its rows as CSV.
+// SPDX-License-Identifier: MIT
+#include "benchmarks/launch.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <charconv>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "harness/base/error.hpp"
+#include "harness/measure/cell.hpp"
+#include "harness/measure/columns.hpp"
+#include "harness/measure/launch.hpp"
+
+namespace noisefloor {
+namespace {
+
+struct Arguments {
+  int protocol = kLaunchProtocol;
+  std::string cell;
+  std::string expect;
+  LaunchOptions options;
+};
+
+std::uint64_t digest_of(const std::string& text) {
+  std::uint64_t digest = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), digest, 16);
+  if (error != std::errc{} || end != text.data() + text.size() || text.size() != 16) {
+    throw UsageError(fmt::format("--expect '{}' is not a digest of 16 hexadecimal digits", text));
+  }
+  return digest;
+}
+
+ExitStatus run(Arguments& arguments) {
+  if (arguments.protocol != kLaunchProtocol) {
+    throw MissingError(
+        fmt::format("launch protocol {} is asked for, this build speaks {}: compare builds of the same "
+                    "protocol",
+                    arguments.protocol, kLaunchProtocol));
+  }
+  arguments.options.cell = parse_cell(arguments.cell);
+  if (!arguments.expect.empty()) arguments.options.expected_digest = digest_of(arguments.expect);
+  const auto rows = launch(arguments.options);
+  fmt::print("{}\n", csv_header());
+  ExitStatus status = ExitStatus::done;
+  for (const Row& row : rows) {
+    fmt::print("{}\n", csv_line(row));
+    const std::string& outcome = row["status"];
+    if (outcome != "ok" && outcome != "skipped") status = ExitStatus::failed;
+  }
+  if (std::fflush(stdout) != 0) throw system_error("the rows cannot be written to standard output", errno);
+  return status;
+}
+
+}  // namespace
+
+void add_launch(CLI::App& app, int& status) {
+  auto* command = app.add_subcommand("launch", "Measure one cell in this process; print its rows as CSV");
+  const auto arguments = std::make_shared<Arguments>();
+  command->add_option("--protocol", arguments->protocol, "Launch protocol that the caller speaks")
+      ->capture_default_str();
+  command->add_option("--cell", arguments->cell, "axis=value,… (see `noisefloor list axes`)")->required();
+  command
+      ->add_option("--iterations", arguments->options.iterations,
+                   "Iterations per repetition; 0: doubled until a repetition lasts 5 ms")
+      ->capture_default_str();
+  command->add_option("--repetitions", arguments->options.repetitions, "Timed repetitions")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command->add_option("--warmups", arguments->options.warmups, "Untimed repetitions before them")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  command->add_option("--seed", arguments->options.seed, "Seed of the noise")->capture_default_str();
+  command->add_option("--expect", arguments->expect,
+                      "Digest that the output must have; without it, it is computed first (slow)");
+  command->callback([arguments, &status] { status = static_cast<int>(run(*arguments)); });
+}
+
+}  // namespace noisefloor

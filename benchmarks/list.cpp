@@ -1,0 +1,117 @@
+// `noisefloor list`: prints the tables that the program is made of.
+// SPDX-License-Identifier: MIT
+#include "benchmarks/list.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "harness/base/names.hpp"
+#include "harness/measure/cell.hpp"
+#include "harness/measure/columns.hpp"
+#include "harness/strategies/deliver.hpp"
+#include "harness/strategies/strategy.hpp"
+#include "harness/sweep/sweep_file.hpp"
+#include "harness/workloads/table.hpp"
+
+namespace noisefloor {
+namespace {
+
+struct Entry {
+  std::string name, help, unavailable;
+};
+
+template <class Table>
+std::vector<Entry> entries(const Table& table) {
+  std::vector<Entry> all;
+  for (const auto& row : table) {
+    all.push_back({std::string(row.name), std::string(row.help), std::string(row.unavailable)});
+  }
+  return all;
+}
+
+std::vector<Entry> sweep_entries() {
+  return entries(list_sweeps());
+}
+
+std::vector<Entry> axis_entries() {
+  std::vector<Entry> all = entries(axes());
+  std::erase_if(all, [](const Entry& entry) { return entry.name == "sweep"; });
+  return all;
+}
+
+struct Table {
+  std::string_view name;
+  std::vector<Entry> (*entries)();
+};
+
+constexpr std::array<Table, 7> kTables{{
+    {"strategies", [] { return entries(strategies()); }},
+    {"deliveries", [] { return entries(deliveries()); }},
+    {"kernels", [] { return entries(kernels()); }},
+    {"workloads", [] { return entries(workloads()); }},
+    {"sweeps", sweep_entries},
+    {"axes", axis_entries},
+    {"columns", [] { return entries(columns()); }},
+}};
+
+void print_text(const std::vector<Entry>& all) {
+  std::size_t width = 0;
+  for (const Entry& entry : all) width = std::max(width, entry.name.size());
+  for (const Entry& entry : all) {
+    fmt::print("  {:<{}}  {}", entry.name, width, entry.help);
+    if (!entry.unavailable.empty()) fmt::print(" [unavailable: {}]", entry.unavailable);
+    fmt::print("\n");
+  }
+}
+
+nlohmann::json as_json(const std::vector<Entry>& all) {
+  auto array = nlohmann::json::array();
+  for (const Entry& entry : all) {
+    array.push_back({{"name", entry.name}, {"help", entry.help}, {"unavailable", entry.unavailable}});
+  }
+  return array;
+}
+
+}  // namespace
+
+void add_list(CLI::App& app, int& status) {
+  struct Arguments {
+    std::string table;
+    bool json = false;
+  };
+  auto* command =
+      app.add_subcommand("list", "Print a table: strategies, deliveries, kernels, workloads, sweeps, axes, columns");
+  const auto arguments = std::make_shared<Arguments>();
+  command->add_option("table", arguments->table, "Which one; all of them if left out");
+  command->add_flag("--json", arguments->json,
+                    "An array of {name, help, unavailable}; all tables: an object of arrays");
+  command->callback([arguments, &status] {
+    if (!arguments->table.empty()) {
+      const auto all = find_by_name(kTables, arguments->table, "table").entries();
+      if (arguments->json) {
+        fmt::print("{}\n", as_json(all).dump(2));
+      } else {
+        print_text(all);
+      }
+    } else if (arguments->json) {
+      auto object = nlohmann::json::object();
+      for (const Table& table : kTables) object[std::string(table.name)] = as_json(table.entries());
+      fmt::print("{}\n", object.dump(2));
+    } else {
+      for (const Table& table : kTables) {
+        fmt::print("{}\n", table.name);
+        print_text(table.entries());
+      }
+    }
+    status = 0;
+  });
+}
+
+}  // namespace noisefloor

@@ -1,0 +1,202 @@
+// The axis table.
+// SPDX-License-Identifier: MIT
+#include "harness/measure/cell.hpp"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <vector>
+
+#include "harness/base/error.hpp"
+#include "harness/base/names.hpp"
+#include "harness/strategies/deliver.hpp"
+#include "harness/strategies/strategy.hpp"
+#include "harness/workloads/table.hpp"
+
+namespace noisefloor {
+namespace {
+
+template <class T>
+T whole_number(std::string_view axis, std::string_view text, T least) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < least) {
+    throw UsageError(
+        fmt::format("{} '{}' is not a whole number from {} to {}", axis, text, least, std::numeric_limits<T>::max()));
+  }
+  return value;
+}
+
+template <class Table>
+std::string known_name(const Table& table, std::string_view name, std::string_view kind) {
+  return std::string(find_by_name(table, name, kind).name);
+}
+
+std::string known_word(std::string_view axis, std::string_view word, std::span<const std::string_view> choices) {
+  if (std::find(choices.begin(), choices.end(), word) == choices.end()) throw_unknown(axis, word, choices);
+  return std::string(word);
+}
+
+constexpr std::string_view kSchedules[] = {"static", "dynamic", "guided"};
+constexpr std::string_view kFormats[] = {"int16", "float32"};
+constexpr std::string_view kOutputModes[] = {"new", "replace"};
+
+void refuse_any(std::string_view axis, std::string_view value) {
+  if (!value.empty()) throw UsageError(fmt::format("{} '{}': no strategy or workload takes this axis", axis, value));
+}
+constexpr std::string_view kUnused = "no strategy or workload takes it";
+
+// clang-format off
+constexpr std::array<Axis, 20> kAxes{{
+    {"sweep", "the sweep, and its group after a dot", "",
+     [](const Cell& c) { return c.sweep; }, [](Cell& c, std::string_view v) { c.sweep = v; }, false},
+    {"workload", "what is done", "", [](const Cell& c) { return c.workload; },
+     [](Cell& c, std::string_view v) { c.workload = known_name(workloads(), v, "workload"); }, true},
+    {"strategy", "how tasks are run", "", [](const Cell& c) { return c.strategy; },
+     [](Cell& c, std::string_view v) { c.strategy = known_name(strategies(), v, "strategy"); }, true},
+    {"delivery", "how results come back", "", [](const Cell& c) { return c.delivery; },
+     [](Cell& c, std::string_view v) { c.delivery = known_name(deliveries(), v, "delivery"); }, true},
+    {"kernel", "which code adds the noise; auto: the widest that runs here", "", [](const Cell& c) { return c.kernel; },
+     [](Cell& c, std::string_view v) {
+       if (v == "auto") { c.kernel = v; return; }
+       std::vector<std::string_view> names{"auto"};
+       for (const Kernel& k : kernels()) names.push_back(k.name);
+       c.kernel = known_word("kernel", v, names);
+     }, true},
+    {"format", "sample format: int16 | float32", "", [](const Cell& c) { return c.format; },
+     [](Cell& c, std::string_view v) { c.format = known_word("format", v, kFormats); }, true},
+    {"workers", "threads, processes or ranks that run tasks", "", [](const Cell& c) { return fmt::to_string(c.workers); },
+     [](Cell& c, std::string_view v) { c.workers = whole_number<int>("workers", v, 1); }, true},
+    {"tasks", "tasks per iteration", "", [](const Cell& c) { return fmt::to_string(c.tasks); },
+     [](Cell& c, std::string_view v) { c.tasks = whole_number<std::uint32_t>("tasks", v, 1); }, true},
+    {"task_size", "size of one task: samples (etl, noise), chain steps (spin)", "",
+     [](const Cell& c) { return fmt::to_string(c.task_size); },
+     [](Cell& c, std::string_view v) { c.task_size = whole_number<std::uint64_t>("task_size", v, 1); }, true},
+    {"task_ns", "how long one task takes alone, ns: measured sequentially once per session", "",
+     [](const Cell& c) { return c.task_ns ? fmt::to_string(*c.task_ns) : std::string(); },
+     [](Cell& c, std::string_view v) { c.task_ns = whole_number<std::uint64_t>("task_ns", v, 0); }, false},
+    {"chunk_size", "consecutive tasks that a worker takes at a time", "",
+     [](const Cell& c) { return fmt::to_string(c.chunk_size); },
+     [](Cell& c, std::string_view v) { c.chunk_size = whole_number<std::uint32_t>("chunk_size", v, 1); }, true},
+    {"schedule", "OpenMP's loop schedule: static | dynamic | guided", "", [](const Cell& c) { return c.schedule; },
+     [](Cell& c, std::string_view v) { c.schedule = v.empty() ? "" : known_word("schedule", v, kSchedules); }, true},
+    {"runtime", "the OpenMP runtime that answered: libgomp | libomp; recorded, not chosen", kUnused,
+     [](const Cell& c) { return c.runtime; }, [](Cell&, std::string_view v) { refuse_any("runtime", v); }, false},
+    {"ship", "what crosses to a worker: name | samples", kUnused,
+     [](const Cell& c) { return c.ship; }, [](Cell&, std::string_view v) { refuse_any("ship", v); }, true},
+    {"transport", "how samples cross: pipe | socket | shm | shm_in_place", kUnused,
+     [](const Cell& c) { return c.transport; }, [](Cell&, std::string_view v) { refuse_any("transport", v); }, true},
+    {"pool", "whether workers are made inside the clock: cold | warm", kUnused,
+     [](const Cell& c) { return c.pool; }, [](Cell&, std::string_view v) { refuse_any("pool", v); }, true},
+    {"bind", "where workers may run: none | close | spread", kUnused,
+     [](const Cell& c) { return c.bind; }, [](Cell&, std::string_view v) { refuse_any("bind", v); }, true},
+    {"wait_policy", "OMP_WAIT_POLICY: active | passive", kUnused,
+     [](const Cell& c) { return c.wait_policy; }, [](Cell&, std::string_view v) { refuse_any("wait_policy", v); }, true},
+    {"output_mode", "new: into an empty folder; replace: over earlier output", "",
+     [](const Cell& c) { return c.output_mode; },
+     [](Cell& c, std::string_view v) { c.output_mode = v.empty() ? "" : known_word("output_mode", v, kOutputModes); }, true},
+    {"pitfall", "the pitfall that the cell shows", kUnused,
+     [](const Cell& c) { return c.pitfall; }, [](Cell&, std::string_view v) { refuse_any("pitfall", v); }, true},
+}};
+// clang-format on
+
+constexpr Axis kVariant{"variant",
+                        "the pitfall's variant",
+                        kUnused,
+                        [](const Cell& c) { return c.variant; },
+                        [](Cell&, std::string_view v) { refuse_any("variant", v); },
+                        true};
+
+constexpr auto kAllAxes = [] {
+  std::array<Axis, kAxes.size() + 1> all{};
+  std::copy(kAxes.begin(), kAxes.end(), all.begin());
+  all.back() = kVariant;
+  return all;
+}();
+
+}  // namespace
+
+std::span<const Axis> axes() noexcept { return kAllAxes; }
+
+const Axis& select_axis(std::string_view name) {
+  std::vector<std::string_view> choices;
+  for (const Axis& axis : axes()) {
+    if (!axis.settable) continue;
+    if (axis.name == name) return axis;
+    choices.push_back(axis.name);
+  }
+  throw_unknown("axis", name, choices);
+}
+
+void check_cell(const Cell& cell) {
+  const WorkloadRow& workload = select_workload(cell.workload);
+  if (cell.chunk_size > cell.tasks) {
+    throw UsageError(
+        fmt::format("chunk_size {} is larger than tasks {}: one worker would do all, and the label would not say so; "
+                    "take a chunk_size of at most {}",
+                    cell.chunk_size, cell.tasks, cell.tasks));
+  }
+  if (!cell.output_mode.empty() && !workload.uses_files) {
+    throw UsageError(fmt::format("output_mode '{}': workload {} writes no files; leave the axis out", cell.output_mode,
+                                 cell.workload));
+  }
+}
+
+Cell normalised(Cell cell) {
+  const WorkloadRow& workload = select_workload(cell.workload);
+  if (!workload.uses_kernel) {
+    cell.kernel.clear();
+    cell.format.clear();
+  }
+  if (workload.uses_files && cell.output_mode.empty()) cell.output_mode = "new";
+  return cell;
+}
+
+std::string format_cell(const Cell& cell) {
+  std::string text;
+  for (const Axis& axis : axes()) {
+    const std::string value = axis.get(cell);
+    if (value.empty()) continue;
+    if (!text.empty()) text += ',';
+    text += fmt::format("{}={}", axis.name, value);
+  }
+  return text;
+}
+
+Cell parse_cell(std::string_view text) {
+  Cell cell;
+  std::vector<std::string_view> seen;
+  while (!text.empty()) {
+    const std::size_t comma = text.find(',');
+    const std::string_view part = text.substr(0, comma);
+    text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
+    const std::size_t equals = part.find('=');
+    if (equals == std::string_view::npos) {
+      throw UsageError(fmt::format("'{}' is not axis=value: write --cell workload=etl,strategy=openmp,…", part));
+    }
+    const std::string_view name = part.substr(0, equals);
+    if (std::find(seen.begin(), seen.end(), name) != seen.end()) {
+      throw UsageError(fmt::format("axis '{}' is given twice: give it once", name));
+    }
+    seen.push_back(name);
+    const auto all = axes();
+    const auto engine_axis = std::find_if(all.begin(), all.end(), [&](const Axis& a) { return a.name == name; });
+    const Axis& axis = engine_axis != all.end() ? *engine_axis : select_axis(name);
+    axis.set(cell, part.substr(equals + 1));
+  }
+  return cell;
+}
+
+std::string cell_id(const Cell& cell) {
+  Cell named = normalised(cell);
+  named.task_ns.reset();
+  named.runtime.clear();
+  const std::string text = format_cell(named);
+  return fmt::format("{:016x}", XXH3_64bits(text.data(), text.size())).substr(0, 12);
+}
+
+}  // namespace noisefloor

@@ -1,0 +1,313 @@
+// One launch: builds the cell, lets Google Benchmark time it, verifies the output, makes the rows.
+// SPDX-License-Identifier: MIT
+#include "harness/measure/launch.hpp"
+
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "harness/base/error.hpp"
+#include "harness/base/names.hpp"
+#include "harness/measure/machine.hpp"
+#include "harness/measure/probes.hpp"
+#include "harness/strategies/deliver.hpp"
+#include "harness/strategies/openmp.hpp"
+#include "harness/strategies/strategy.hpp"
+#include "harness/workloads/table.hpp"
+#include "noisefloor_version.hpp"
+
+namespace noisefloor {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::uint64_t ns_since(Clock::time_point start) {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
+}
+
+Schedule schedule_of(const Cell& cell) {
+  if (cell.schedule == "static") return Schedule::static_;
+  if (cell.schedule == "dynamic") return Schedule::dynamic;
+  if (cell.schedule == "guided") return Schedule::guided;
+  return Schedule::none;
+}
+
+/// Ordered delivery is bounded by a window where the strategy can keep to one.
+StrategyOptions strategy_options(const Cell& cell, const Strategy& strategy) {
+  StrategyOptions options{.workers = cell.workers, .chunk_size = cell.chunk_size, .schedule = schedule_of(cell)};
+  if (cell.delivery == "ordered") {
+    options.window = 4U * static_cast<std::uint32_t>(cell.workers);
+    if (!strategy.refuse(options).empty()) options.window = 0;
+  }
+  return options;
+}
+
+std::unique_ptr<Workload> make_workload(const Cell& cell, std::string_view kernel, std::uint64_t seed) {
+  const WorkloadRow& row = select_workload(cell.workload);
+  return row.make({.tasks = cell.tasks,
+                   .task_size = cell.task_size,
+                   .kernel = row.uses_kernel ? &select_kernel(kernel) : nullptr,
+                   .format = cell.format,
+                   .output_mode = cell.output_mode,
+                   .seed = seed});
+}
+
+/// The digest that the cell's output must have: sequential, with the scalar kernel (naive has noise of
+/// its own, and is checked against itself).
+std::uint64_t oracle(const Cell& cell, std::uint64_t seed) {
+  const auto workload = make_workload(cell, cell.kernel == "naive" ? "naive" : "scalar", seed);
+  const auto executor = make_executor(select_strategy("sequential"), *workload, {});
+  workload->prepare(1);
+  workload->begin(0);
+  std::string failure;
+  deliver(*executor, workload->task_count(), Delivery::unordered, [&](auto results, auto returned) {
+    for (const TaskResult& result : results) {
+      if (result.status != 0 && failure.empty()) {
+        failure.assign(reinterpret_cast<const char*>(returned.data()), result.bytes);
+      }
+      returned = returned.subspan(result.bytes);
+    }
+  });
+  if (!failure.empty()) throw Error(fmt::format("the expected output cannot be computed: {}", failure));
+  const std::uint64_t digest = executor->digest();
+  workload->clean();
+  return digest;
+}
+
+/// What one repetition saw, outside the clock's own reading.
+struct Repetition {
+  std::uint64_t started_ns = 0;
+  Usage usage;
+  std::optional<std::uint64_t> peak_rss, steal;
+  std::uint64_t first_result_ns = 0;
+  std::uint64_t delivered = 0, failed = 0;
+  std::optional<StageTimes> stages;
+  std::uint64_t digest = 0;
+  std::string status = "ok", message;
+};
+
+/// The cell, ready to run.
+class Measured {
+ public:
+  Measured(const Cell& cell, std::uint64_t seed)
+      : workload_(make_workload(cell, cell.kernel, seed)), delivery_(select_delivery(cell.delivery)) {
+    const Strategy& strategy = select_strategy(cell.strategy);
+    executor_ = make_executor(strategy, *workload_, strategy_options(cell, strategy));
+  }
+
+  [[nodiscard]] Workload& workload() { return *workload_; }
+
+  /// One iteration; what lies between the clock's start and stop.
+  void iterate(std::uint32_t iteration, Repetition& seen) {
+    workload_->begin(iteration);
+    first_seen_ = false;
+    iteration_start_ = Clock::now();
+    const DeliveryCount count =
+        deliver(*executor_, workload_->task_count(), delivery_, [&](auto results, auto returned) {
+          if (!first_seen_) {
+            first_seen_ = true;
+            seen.first_result_ns += ns_since(iteration_start_);
+          }
+          for (const TaskResult& result : results) {
+            if (result.status != 0 && seen.message.empty()) {
+              seen.message.assign(reinterpret_cast<const char*>(returned.data()), result.bytes);
+            }
+            returned = returned.subspan(result.bytes);
+          }
+        });
+    seen.delivered += count.results;
+    seen.failed += count.failed;
+  }
+
+  /// Doubles the iteration count until a repetition lasts kLeastRepetitionNs.
+  std::uint32_t calibrate() {
+    for (std::uint32_t iterations = 1;; iterations *= 2) {
+      Repetition ignored;
+      workload_->prepare(iterations);
+      const auto start = Clock::now();
+      for (std::uint32_t i = 0; i < iterations; ++i) iterate(i, ignored);
+      const std::uint64_t wall_ns = ns_since(start);
+      workload_->clean();
+      if (wall_ns >= kLeastRepetitionNs || iterations >= (1U << 30)) return iterations;
+    }
+  }
+
+  /// With the clock stopped: is the output of every iteration that still exists the expected one?
+  void verify(std::uint32_t iterations, std::uint64_t expected, Repetition& seen) {
+    const std::uint64_t due = std::uint64_t{workload_->task_count()} * iterations;
+    if (seen.failed > 0) {
+      seen.status = "failed";
+      seen.message = fmt::format("{} of {} tasks failed; the first: {}", seen.failed, due, seen.message);
+      return;
+    }
+    if (seen.delivered != due) {
+      seen.status = "wrong_output";
+      seen.message = fmt::format("{} results were delivered where {} tasks were due", seen.delivered, due);
+      return;
+    }
+    const std::uint32_t kept = workload_->digestible_iterations(iterations);
+    for (std::uint32_t i = 0; i < kept; ++i) {
+      if (kept > 1) workload_->begin(i);
+      try {
+        seen.digest = executor_->digest();
+      } catch (const Error& error) {
+        seen.status = "wrong_output";
+        seen.message = error.what();
+        return;
+      }
+      if (seen.digest != expected) {
+        seen.status = "wrong_output";
+        seen.message = fmt::format("digest {:016x} where {:016x} was expected", seen.digest, expected);
+        return;
+      }
+    }
+  }
+
+ private:
+  std::unique_ptr<Workload> workload_;
+  std::unique_ptr<Executor> executor_;
+  Delivery delivery_;
+  bool first_seen_ = false;
+  Clock::time_point iteration_start_;
+};
+
+/// Keeps the wall time of every repetition; prints nothing.
+class Keeper : public benchmark::BenchmarkReporter {
+ public:
+  bool ReportContext(const Context&) override { return true; }
+  void ReportRuns(const std::vector<Run>& runs) override {
+    for (const Run& run : runs) {
+      if (run.run_type != Run::RT_Iteration) continue;
+      wall_ns.push_back(static_cast<std::uint64_t>(run.real_accumulated_time * 1e9 + 0.5));
+    }
+  }
+  std::vector<std::uint64_t> wall_ns;
+};
+
+std::string text(std::uint64_t value) { return fmt::to_string(value); }
+std::string text(const std::optional<std::uint64_t>& value) { return value ? fmt::to_string(*value) : std::string(); }
+
+Row row_of(const Cell& cell, std::uint64_t seed) {
+  Row row;
+  row["schema"] = fmt::to_string(kCsvSchema);
+  row["build_id"] = build_id();
+  row["git_sha"] = kGitSha;
+  row["cell_id"] = cell_id(cell);
+  for (const Axis& axis : axes()) row[axis.name] = axis.get(cell);
+  row["seed"] = text(seed);
+  return row;
+}
+
+std::vector<Row> skipped(const Cell& cell, std::uint64_t seed, std::string_view reason) {
+  Row row = row_of(cell, seed);
+  row["status"] = "skipped";
+  row["message"] = reason;
+  return {row};
+}
+
+}  // namespace
+
+std::vector<Row> launch(const LaunchOptions& options) {
+  Cell cell = normalised(options.cell);
+  check_cell(cell);
+  const Strategy& strategy = find_by_name(strategies(), cell.strategy, "strategy");
+  if (!strategy.unavailable.empty()) return skipped(cell, options.seed, strategy.unavailable);
+  if (const std::string reason = strategy.refuse(strategy_options(cell, strategy)); !reason.empty()) {
+    return skipped(cell, options.seed, reason);
+  }
+  const Cell named = cell;  // the row's identity is what was asked for: "auto" stays the same cell everywhere
+  if (!cell.kernel.empty()) {
+    try {
+      cell.kernel = select_kernel(cell.kernel).name;
+    } catch (const MissingError& error) {
+      return skipped(cell, options.seed, error.what());
+    }
+  }
+  if (cell.strategy == "openmp") cell.runtime = openmp_runtime();
+
+  const std::uint64_t expected = options.expected_digest ? *options.expected_digest : oracle(cell, options.seed);
+  Measured measured(cell, options.seed);
+  const std::uint32_t iterations = options.iterations != 0 ? options.iterations : measured.calibrate();
+
+  std::vector<Repetition> repetitions;
+  const auto body = [&](benchmark::State& state) {
+    Repetition seen;
+    measured.workload().prepare(iterations);
+    reset_peak_rss();
+    seen.started_ns = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+            .count());
+    const auto steal_before = steal_ticks();
+    const Usage before = process_usage();
+    std::uint32_t iteration = 0;
+    for (auto _ : state) measured.iterate(iteration++, seen);
+    seen.usage = process_usage() - before;
+    const auto steal_after = steal_ticks();
+    if (steal_before && steal_after) seen.steal = *steal_after - *steal_before;
+    seen.peak_rss = peak_rss_bytes();
+    seen.stages = measured.workload().stage_times();
+    measured.verify(iterations, expected, seen);
+    measured.workload().clean();
+    repetitions.push_back(std::move(seen));
+  };
+  benchmark::RegisterBenchmark("cell", body)
+      ->Iterations(iterations)
+      ->Repetitions(options.warmups + options.repetitions)
+      ->UseRealTime();
+  Keeper keeper;
+  benchmark::RunSpecifiedBenchmarks(&keeper);
+  if (keeper.wall_ns.size() != repetitions.size() ||
+      repetitions.size() != static_cast<std::size_t>(options.warmups + options.repetitions)) {
+    throw Error(fmt::format("Google Benchmark reported {} repetitions where {} ran", keeper.wall_ns.size(),
+                            repetitions.size()));
+  }
+
+  const Volume volume = measured.workload().volume();
+  const auto total = [&](const std::optional<std::uint64_t>& each_iteration) {
+    return each_iteration ? text(*each_iteration * iterations) : std::string();
+  };
+  std::vector<Row> rows;
+  for (std::size_t i = static_cast<std::size_t>(options.warmups); i < repetitions.size(); ++i) {
+    const Repetition& seen = repetitions[i];
+    const std::uint64_t wall_ns = keeper.wall_ns[i];
+    const std::uint64_t cpu_ns = seen.usage.user_cpu_ns + seen.usage.system_cpu_ns;
+    Row row = row_of(cell, options.seed);
+    row["cell_id"] = cell_id(named);
+    row["repetition"] = text(i - static_cast<std::size_t>(options.warmups));
+    row["iterations"] = text(iterations);
+    row["wall_ns"] = text(wall_ns);
+    row["user_cpu_ns"] = text(seen.usage.user_cpu_ns);
+    row["system_cpu_ns"] = text(seen.usage.system_cpu_ns);
+    if (wall_ns > 0) {
+      row["cpu_percent"] = fmt::format("{:.1f}", 100.0 * static_cast<double>(cpu_ns) / static_cast<double>(wall_ns));
+    }
+    row["first_result_ns"] = text(seen.first_result_ns);
+    row["peak_rss_bytes"] = text(seen.peak_rss);
+    row["minor_faults"] = text(seen.usage.minor_faults);
+    row["major_faults"] = text(seen.usage.major_faults);
+    row["voluntary_switches"] = text(seen.usage.voluntary_switches);
+    row["involuntary_switches"] = text(seen.usage.involuntary_switches);
+    row["steal_ticks"] = text(seen.steal);
+    row["samples"] = total(volume.samples);
+    row["bytes_read"] = total(volume.bytes_read);
+    row["bytes_written"] = total(volume.bytes_written);
+    if (seen.stages) {
+      row["extract_ns"] = text(seen.stages->extract_ns);
+      row["transform_ns"] = text(seen.stages->transform_ns);
+      row["load_ns"] = text(seen.stages->load_ns);
+    }
+    if (seen.status == "ok" || seen.digest != 0) row["digest"] = fmt::format("{:016x}", seen.digest);
+    row["started_ns"] = text(seen.started_ns);
+    row["status"] = seen.status;
+    row["message"] = seen.status == "ok" ? std::string() : seen.message;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace noisefloor
