@@ -1,0 +1,435 @@
+"""Promise: `noisefloor process` writes the same bytes however it is run, and meets bad input with a clear
+message, the right exit status and no file under a final name.
+
+Usage: process_test.py PROGRAM [unittest arguments]. Standard library only.
+SPDX-License-Identifier: MIT
+"""
+
+import json
+import math
+import os
+import pty
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import wave
+from pathlib import Path
+from typing import Any, Optional
+
+PROGRAM = ""
+
+
+def write_wav(path: Path, frames: int, channels: int = 1, width: int = 2, seed: int = 1) -> None:
+    """A tone with the full range of `width` bytes per sample, at 8 kHz."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    generator = random.Random(seed)
+    phase = generator.random()
+    full = 2 ** (8 * width - 1) - 1
+    data = bytearray()
+    for i in range(frames * channels):
+        value = int(0.7 * full * math.sin(phase + 0.01 * seed * i))
+        data += (value + 128 if width == 1 else value).to_bytes(width, "little", signed=width > 1)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(width)
+        file.setframerate(8000)
+        file.writeframes(bytes(data))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+class ProcessTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.top = Path(tempfile.mkdtemp(prefix="noisefloor-process-"))
+        self.addCleanup(shutil.rmtree, self.top, True)
+        self.sounds = self.top / "in"
+        self.out = self.top / "out"
+
+    def run_program(
+        self, *arguments: Any, status: Optional[int] = 0, env: Optional[dict[str, str]] = None
+    ) -> Any:
+        result = subprocess.run(
+            [PROGRAM, "process", *map(os.fspath, arguments)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+            cwd=self.top,
+            env={**os.environ, **(env or {})},
+        )
+        result.stdout = result.stdout.decode(errors="surrogateescape")
+        result.stderr = result.stderr.decode(errors="surrogateescape")
+        if status is not None:
+            self.assertEqual(result.returncode, status, f"{arguments}\n{result.stdout}\n{result.stderr}")
+        return result
+
+    def make_sounds(self) -> None:
+        for index in range(7):
+            write_wav(
+                self.sounds / f"s{index}.wav", 3000 + 1777 * index, 1 + index % 2, 1 + index % 4, index + 1
+            )
+        write_wav(self.sounds / "deep" / "er" / "s.wav", 5000)
+
+    def nothing_written(self) -> None:
+        self.assertEqual(list(self.out.rglob("*")) if self.out.exists() else [], [])
+
+
+class SameBytes(ProcessTest):
+    def test_for_every_strategy_worker_count_chunk_size_and_kernel(self) -> None:
+        self.make_sounds()
+        listing = json.loads(
+            subprocess.run([PROGRAM, "list", "kernels", "--json"], capture_output=True, check=True).stdout
+        )
+        kernels = [k["name"] for k in listing if not k["unavailable"] and k["name"] != "naive"]
+        self.assertIn("scalar", kernels)
+        self.run_program(
+            "--recursive", "--strategy", "sequential", "--kernel", "scalar", self.sounds, self.out
+        )
+        expected = tree(self.out)
+        self.assertEqual(list(expected), list(tree(self.sounds)))
+        ways = [("sequential", 1, 3, k) for k in kernels]
+        ways += [(s, w, c, "auto") for s in ("std_thread", "openmp") for w in (1, 2, 5) for c in (1, 3, 100)]
+        for strategy, workers, chunk, kernel in ways:
+            with self.subTest(strategy=strategy, workers=workers, chunk=chunk, kernel=kernel):
+                out = self.top / f"{strategy}-{workers}-{chunk}-{kernel}"
+                how = [
+                    "--strategy",
+                    strategy,
+                    "--workers",
+                    str(workers),
+                    "--chunk",
+                    str(chunk),
+                    "--kernel",
+                    kernel,
+                ]
+                self.run_program("--recursive", *how, self.sounds, out)
+                self.assertEqual(tree(out), expected)
+
+    def test_depend_on_the_relative_path_and_the_seed_only(self) -> None:
+        write_wav(self.sounds / "a.wav", 4000)
+        shutil.copy(self.sounds / "a.wav", self.sounds / "b.wav")
+        self.run_program(self.sounds, self.out)
+        both = tree(self.out)
+        self.assertNotEqual(both["a.wav"], both["b.wav"], "two files must not get the same noise")
+        self.run_program(self.sounds / "a.wav", self.top / "single")
+        self.assertEqual((self.top / "single" / "a.wav").read_bytes(), both["a.wav"])
+        self.run_program(self.sounds / "a.wav", self.top / "renamed.wav")
+        self.assertEqual((self.top / "renamed.wav").read_bytes(), both["a.wav"])
+        self.run_program("--seed", "2", self.sounds, self.top / "seed2")
+        self.assertNotEqual(tree(self.top / "seed2")["a.wav"], both["a.wav"])
+
+    def test_as_the_input_without_noise(self) -> None:
+        self.make_sounds()
+        self.run_program("--recursive", "--amplitude", "0", self.sounds, self.out)
+        self.assertEqual(tree(self.out), tree(self.sounds))
+
+    def test_for_amplitude_and_the_same_in_decibels(self) -> None:
+        write_wav(self.sounds / "a.wav", 4000)
+        self.run_program("--amplitude", "0.01", self.sounds, self.top / "a")
+        self.run_program("--noise-dbfs", "-40", self.sounds, self.top / "b")
+        self.assertEqual(tree(self.top / "a"), tree(self.top / "b"))
+
+    def test_noise_has_the_amplitude_asked_for(self) -> None:
+        path = self.sounds / "silence.wav"
+        path.parent.mkdir()
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", ""))
+            file.writeframes(bytes(2 * 100_000))
+        self.run_program("--amplitude", "0.01", path, self.out)
+        with wave.open(str(self.out / "silence.wav")) as file:
+            samples = struct.unpack("<100000h", file.readframes(100_000))
+        deviation = math.sqrt(sum(x * x for x in samples) / len(samples))
+        self.assertAlmostEqual(deviation / 32768, 0.01, delta=0.0002)
+
+
+class BadInput(ProcessTest):
+    def test_one_bad_file_is_named_and_the_others_are_done(self) -> None:
+        write_wav(self.sounds / "good.wav", 1000)
+        (self.sounds / "empty.wav").write_bytes(b"")
+        (self.sounds / "text.wav").write_text("a letter")
+        manifest = self.top / "m.jsonl"
+        result = self.run_program("--manifest", manifest, self.sounds, self.out, status=1)
+        self.assertEqual(list(tree(self.out)), ["good.wav"])
+        self.assertIn("empty.wav", result.stderr)
+        self.assertIn("text.wav", result.stderr)
+        self.assertNotIn("good.wav", result.stderr)
+        lines = {Path(x["input"]).name: x for x in map(json.loads, manifest.read_text().splitlines())}
+        self.assertEqual(
+            {k: v["status"] for k, v in lines.items()},
+            {"good.wav": "ok", "empty.wav": "failed", "text.wav": "failed"},
+        )
+        self.assertIn("empty", lines["empty.wav"]["message"])
+        good = lines["good.wav"]
+        self.assertEqual(
+            (good["frames"], good["channels"], good["rate"], good["subtype"]), (1000, 1, 8000, "PCM_16")
+        )
+        self.assertEqual((good["seed"], good["sigma"], good["snr_db_requested"]), (1, 0.003, None))
+
+    def test_a_missing_file_is_a_failed_input(self) -> None:
+        write_wav(self.sounds / "good.wav", 1000)
+        result = self.run_program("missing.wav", self.sounds / "good.wav", self.out, status=1)
+        self.assertIn("missing.wav", result.stderr)
+        self.assertEqual(list(tree(self.out)), ["good.wav"])
+
+    def test_a_truncated_file_is_processed_with_a_warning(self) -> None:
+        write_wav(self.sounds / "cut.wav", 1000)
+        os.truncate(self.sounds / "cut.wav", 44 + 2 * 400)
+        manifest = self.top / "m.jsonl"
+        result = self.run_program("--manifest", manifest, self.sounds, self.out)
+        self.assertIn("truncated: 400 of 1000", result.stderr)
+        self.assertEqual(json.loads(manifest.read_text())["warnings"], ["truncated"])
+        with wave.open(str(self.out / "cut.wav")) as file:
+            self.assertEqual(file.getnframes(), 400)
+
+    def test_fail_fast_stops_at_the_first(self) -> None:
+        for index in range(20):
+            write_wav(self.sounds / f"{index:02}.wav", 100)
+        (self.sounds / "00.wav").write_text("a letter")
+        result = self.run_program("--fail-fast", "--strategy", "sequential", self.sounds, self.out, status=1)
+        self.nothing_written()
+        self.assertIn("19 not done", result.stdout)
+
+    def test_what_is_no_regular_file_is_skipped_in_a_folder_and_an_error_by_itself(self) -> None:
+        write_wav(self.sounds / "good.wav", 100)
+        os.mkfifo(self.sounds / "fifo.wav")
+        (self.sounds / "dangling.wav").symlink_to("nowhere")
+        (self.sounds / "notes.txt").write_text("a letter")
+        result = self.run_program(self.sounds, self.out)
+        self.assertIn("3 skipped", result.stdout)
+        result = self.run_program(self.sounds / "fifo.wav", self.top / "out2", status=1)
+        self.assertIn("is a FIFO", result.stderr)
+
+    def test_no_sound_file_at_all(self) -> None:
+        self.sounds.mkdir()
+        self.assertIn("no sound file", self.run_program(self.sounds, self.out, status=2).stderr)
+        write_wav(self.sounds / "deep" / "s.wav", 100)
+        self.assertIn("--recursive", self.run_program(self.sounds, self.out, status=2).stderr)
+        self.nothing_written()
+
+    def test_options_that_cannot_be_meant(self) -> None:
+        write_wav(self.sounds / "a.wav", 100)
+        for arguments, said in [
+            (["--workers", "0"], "--workers"),
+            (["--chunk", "0"], "--chunk"),
+            (["--strategy", "opnmp"], "openmp"),
+            (["--kernel", "avx3"], "avx2"),
+            (["--amplitude", "-1"], "--amplitude"),
+            (["--amplitude", "nan"], "--amplitude"),
+            (["--noise-dbfs", "30"], "--noise-dbfs"),
+            (["--amplitude", "0.1", "--noise-dbfs", "-30"], "--noise-dbfs"),
+            (["--overwrite", "--resume"], "--resume"),
+            (["--strategy", "sequential", "--workers", "2"], "sequential"),
+            (["--seed", "many"], "--seed"),
+            (["--snr-db", "20"], "--snr-db"),
+        ]:
+            with self.subTest(arguments=arguments):
+                result = self.run_program(*arguments, self.sounds, self.out, status=2)
+                self.assertIn(said, result.stderr)
+                self.nothing_written()
+        self.run_program(self.sounds, status=2)
+        self.run_program(status=2)
+
+
+class Outputs(ProcessTest):
+    def test_that_exist_are_kept_replaced_or_skipped(self) -> None:
+        write_wav(self.sounds / "a.wav", 1000)
+        write_wav(self.sounds / "b.wav", 1000)
+        self.out.mkdir()
+        (self.out / "a.wav").write_text("precious")
+        result = self.run_program(self.sounds, self.out, status=1)
+        self.assertIn("--overwrite replaces, --resume skips", result.stderr)
+        self.assertEqual((self.out / "a.wav").read_text(), "precious")
+        self.assertTrue((self.out / "b.wav").exists())
+        result = self.run_program("--resume", self.sounds, self.out)
+        self.assertIn("2 there already", result.stdout)
+        self.assertEqual((self.out / "a.wav").read_text(), "precious")
+        self.run_program("--overwrite", self.sounds, self.out)
+        self.assertEqual((self.out / "a.wav").stat().st_size, 2044)
+        self.assertEqual(sorted(os.listdir(self.out)), ["a.wav", "b.wav"])
+
+    def test_of_two_inputs_under_one_name_are_refused_before_anything_is_written(self) -> None:
+        write_wav(self.sounds / "a.wav", 100)
+        write_wav(self.top / "in2" / "a.wav", 100)
+        write_wav(self.top / "in2" / "b.wav", 100)
+        result = self.run_program(self.sounds, self.top / "in2", self.out, status=2)
+        self.assertIn("a.wav", result.stderr)
+        self.assertFalse(self.out.exists())
+
+    def test_never_touch_the_inputs(self) -> None:
+        write_wav(self.sounds / "a.wav", 100)
+        before = tree(self.sounds)
+        for out in (self.sounds, self.sounds / "sub", self.sounds / "..", self.top / "link"):
+            if out.name == "link":
+                out.symlink_to(self.sounds)
+            expected = None if out.name == ".." else 2
+            self.run_program("--overwrite", self.sounds, out, status=expected)
+            self.assertEqual(tree(self.sounds), before)
+        self.run_program("--overwrite", self.sounds / "a.wav", self.sounds, status=2)
+        self.run_program("--overwrite", self.sounds / "a.wav", self.sounds / "a.wav", status=2)
+        self.run_program("--manifest", self.sounds / "a.wav", self.sounds, self.out, status=2)
+        self.assertEqual(tree(self.sounds), before)
+
+    def test_that_cannot_be_written_are_said(self) -> None:
+        write_wav(self.sounds / "a.wav", 100)
+        (self.top / "file").write_text("x")
+        result = self.run_program(self.sounds, self.top / "file" / "out", status=1)
+        self.assertIn("file", result.stderr)
+        self.run_program(self.sounds, self.top / "file", status=2)
+        self.run_program(self.sounds, "/dev/null", status=2)
+        result = self.run_program(self.sounds / "a.wav", self.top / "a.flac", status=2)
+        self.assertIn("format is kept", result.stderr)
+
+    def test_of_odd_names(self) -> None:
+        names = [
+            b"-dash.wav",
+            b"new\nline.wav",
+            b"by\xffte.wav",
+            b'quote"back\\slash.wav',
+            b"n" * 251 + b".wav",
+        ]
+        self.sounds.mkdir()
+        write_wav(self.top / "a.wav", 100)
+        for name in names:
+            shutil.copy(self.top / "a.wav", os.path.join(os.fsencode(self.sounds), name))
+        manifest = self.top / "m.jsonl"
+        self.run_program("--manifest", manifest, self.sounds, self.out)
+        self.assertEqual(sorted(os.listdir(os.fsencode(self.out))), sorted(names))
+        said = [
+            os.fsencode(Path(json.loads(line)["input"]).name) for line in manifest.read_text().splitlines()
+        ]
+        self.assertEqual(sorted(said), sorted(names))
+        result = subprocess.run(
+            [PROGRAM, "process", "--", "-dash.wav", "-out"], cwd=self.sounds, capture_output=True, timeout=60
+        )
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertTrue((self.sounds / "-out" / "-dash.wav").exists())
+
+    def test_temporaries_of_the_dead_are_removed(self) -> None:
+        write_wav(self.sounds / "a.wav", 100)
+        self.out.mkdir()
+        (self.out / ".1-2-3.noisefloor-tmp").write_text("half")
+        self.run_program(self.sounds, self.out)
+        self.assertEqual(os.listdir(self.out), ["a.wav"])
+
+    def test_a_manifest_is_appended_to_on_resume(self) -> None:
+        write_wav(self.sounds / "a.wav", 100)
+        manifest = self.top / "m.jsonl"
+        self.run_program("--manifest", manifest, self.sounds, self.out)
+        write_wav(self.sounds / "b.wav", 100)
+        self.run_program("--resume", "--manifest", manifest, self.sounds, self.out)
+        outputs = [Path(json.loads(line)["output"]).name for line in manifest.read_text().splitlines()]
+        self.assertEqual(outputs, ["a.wav", "b.wav"])
+
+
+class Interruption(ProcessTest):
+    def test_keeps_what_is_complete_and_leaves_no_temporary(self) -> None:
+        # One long file that libsndfile must decode and encode sample by sample: time enough to be interrupted.
+        path = self.sounds / "long.wav"
+        path.parent.mkdir()
+        write_wav(self.sounds / "a-short.wav", 100)
+        with open(path, "wb") as file:
+            size = 1 << 30
+            file.write(
+                struct.pack(
+                    "<4sI4s4sIHHIIHH4sI",
+                    b"RIFF",
+                    size + 36,
+                    b"WAVE",
+                    b"fmt ",
+                    16,
+                    1,
+                    1,
+                    8000,
+                    24000,
+                    3,
+                    24,
+                    b"data",
+                    size,
+                )
+            )
+            file.truncate(44 + size)
+        process = subprocess.Popen(
+            [
+                PROGRAM,
+                "process",
+                "--strategy",
+                "sequential",
+                "--kernel",
+                "scalar",
+                str(self.sounds),
+                str(self.out),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        deadline = time.monotonic() + 30
+        while not (self.out / "a-short.wav").exists() or len(os.listdir(self.out)) < 2:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 130, stderr)
+        self.assertEqual(os.listdir(self.out), ["a-short.wav"])
+        self.assertIn(b"1 written", stdout)
+        self.assertIn(b"1 not done", stdout)
+
+
+class Terminal(ProcessTest):
+    def stderr_on_a_terminal(self, **env: str) -> bytes:
+        master, slave = pty.openpty()
+        clean = {k: v for k, v in os.environ.items() if k not in ("CI", "NO_COLOR", "TERM")}
+        process = subprocess.Popen(
+            [PROGRAM, "process", "--overwrite", str(self.sounds), str(self.out)],
+            stdout=subprocess.DEVNULL,
+            stderr=slave,
+            env={**clean, **env},
+        )
+        os.close(slave)
+        said = b""
+        while True:
+            try:
+                part = os.read(master, 65536)
+            except OSError:
+                break
+            if not part:
+                break
+            said += part
+        os.close(master)
+        process.wait(timeout=60)
+        return said
+
+    def test_bar_and_colour_only_where_they_are_wanted(self) -> None:
+        write_wav(self.sounds / "good.wav", 100)
+        (self.sounds / "bad.wav").write_text("a letter")
+        said = self.stderr_on_a_terminal(TERM="xterm")
+        self.assertIn(b"\x1b[31m", said)
+        self.assertIn(b"[", said)
+        self.assertIn(b"files", said)
+        self.assertNotIn(b"\x1b[31m", self.stderr_on_a_terminal(TERM="xterm", NO_COLOR="1"))
+        for env in ({"TERM": "dumb"}, {"TERM": "xterm", "CI": "true"}):
+            said = self.stderr_on_a_terminal(**env)
+            self.assertNotIn(b"\x1b", said)
+            self.assertIn(b"bad.wav", said)
+
+    def test_results_go_to_stdout_and_messages_to_stderr(self) -> None:
+        write_wav(self.sounds / "good.wav", 100)
+        result = self.run_program(self.sounds, self.out)
+        self.assertIn("1 written", result.stdout)
+        self.assertEqual(result.stderr, "")
+        (self.sounds / "new\nline\x1b[31m.wav").write_text("a letter")
+        result = self.run_program("--overwrite", self.sounds, self.out, status=1)
+        self.assertEqual(len(result.stderr.splitlines()), 1)
+        self.assertNotIn("\x1b", result.stderr)
+
+
+if __name__ == "__main__":
+    PROGRAM = os.path.abspath(sys.argv.pop(1))
+    unittest.main()
