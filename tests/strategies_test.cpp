@@ -11,6 +11,7 @@
 #include <functional>
 #include <limits>
 #include <new>
+#include <ostream>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -122,6 +123,7 @@ struct Way {
   Schedule schedule;
   bool bounds_window;
 };
+void PrintTo(const Way& way, std::ostream* out) { *out << way.label; }
 constexpr Way kWays[] = {
     {"sequential", "sequential", Schedule::none, true},    {"std_thread", "std_thread", Schedule::none, true},
     {"openmp", "openmp", Schedule::none, false},           {"openmp_static", "openmp", Schedule::static_, false},
@@ -207,7 +209,7 @@ TEST_P(Strategies, RunAgainWithTheSameExecutor) {
   for_all_options([](const StrategyOptions& some) {
     const Probe workload(kTasks);
     const auto executor = make(workload, some);
-    constexpr int kRuns = 20;  // back to back: threads that wake up late must not meet the next run half-way
+    constexpr int kRuns = 6;  // back to back: threads that wake up late must not meet the next run half-way
     for (int run = 1; run <= kRuns; ++run) {
       Received received;
       deliver(*executor, kTasks, kDeliveries[run % 3], received.consumer());

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <limits>
 #include <numbers>
+#include <ostream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -51,6 +52,8 @@ struct Case {
   const char* workload;
   const char* format;
 };
+void PrintTo(const Case& one, std::ostream* out) { *out << one.label; }
+
 class InMemory : public ::testing::TestWithParam<Case> {
  protected:
   std::unique_ptr<Workload> workload = select_workload(GetParam().workload).make(options(GetParam().format));

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +31,7 @@ const auto& find_by_name(const Table& table, std::string_view name, std::string_
     if (row.name == name) return row;
   }
   std::vector<std::string_view> choices;
+  choices.reserve(std::size(table));
   for (const auto& row : table) choices.push_back(row.name);
   throw_unknown(kind, name, choices);
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -113,15 +114,16 @@ class Failure {
 
 /// Hands chunks out in order, none further than `window` beyond the oldest unfinished one. Thread-safe.
 /// A worker that waits here is woken by whoever finishes the oldest chunk, so finish() must follow every
-/// chunk taken, failed or not; cancelled() is asked again at each such event and ends the wait.
+/// chunk taken, failed or not; cancelled() is asked again whenever the oldest chunk moves, and ends the wait.
 class Turns {
  public:
   void start(std::uint64_t chunks, std::uint32_t window) {
     next_ = oldest_ = 0;
     chunks_ = chunks;
     window_ = window;
-    // Unfinished chunks span at most window + 1.
-    finished_.assign(static_cast<std::size_t>(std::min<std::uint64_t>(chunks, std::uint64_t{window} + 1)), false);
+    // Unfinished chunks span at most window + 1; a power of two, so that slot() need not divide.
+    const std::uint64_t span = std::min<std::uint64_t>(chunks, std::uint64_t{window} + 1);
+    finished_.assign(static_cast<std::size_t>(std::bit_ceil(span)), false);
   }
 
   /// The next chunk, when it may be taken; none when all are taken or `cancelled()`.
@@ -137,6 +139,7 @@ class Turns {
     {
       const std::lock_guard lock(mutex_);
       finished_[slot(chunk)] = true;
+      if (chunk != oldest_) return;
       while (oldest_ < next_ && finished_[slot(oldest_)]) finished_[slot(oldest_++)] = false;
     }
     moved_.notify_all();
@@ -144,7 +147,7 @@ class Turns {
 
  private:
   [[nodiscard]] std::size_t slot(std::uint64_t chunk) const {
-    return static_cast<std::size_t>(chunk % finished_.size());
+    return static_cast<std::size_t>(chunk) & (finished_.size() - 1);
   }
 
   std::mutex mutex_;

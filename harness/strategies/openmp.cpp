@@ -56,7 +56,7 @@ class OpenMp final : public InProcessExecutor {
       } else {
         // A loop cannot be left early: once cancelled, the remaining chunks are passed over.
         switch (options_.schedule) {
-          case Schedule::dynamic:
+          case Schedule::dynamic:  // NOLINT(bugprone-branch-clone): the branches differ in their pragmas
 #pragma omp for schedule(dynamic, 1)
             for (std::int64_t chunk = 0; chunk < count; ++chunk) step(worker, all, chunk, on_chunk);
             break;
