@@ -32,7 +32,7 @@ def draw_all(run: results.Run, folder: Path, only: Sequence[str] = ()) -> tuple[
         rows = results.select_group(frame, figure.group)
         sweeps = list(dict.fromkeys(rows["sweep"]))
         if not sweeps:
-            remarks.append(f"{figure.group}: no rows; fill it with: noisefloor run {figure.group}")
+            remarks.append(f"{figure.group}: no rows; the sweep quick fills it: noisefloor run quick")
         for sweep in sweeps:
             some = rows[rows["sweep"] == sweep]
             if not (some["status"] == "ok").any():

@@ -92,7 +92,7 @@ def draw_batch(axes: Any, heading: str, lines: list[Series]) -> None:
     axes.set_xlim(chunks[0] / 1.25, chunks[-1] * 1.25)
     axes.set_ylim(min(1 - 0.12 * span, min(bottoms) - 0.03 * span), 1 + 1.1 * span)
     axes.axhspan(1, NEAR, color=style.BAND, zorder=0)
-    style.note(axes, NEAR, "within 5% of the best")
+    style.note(axes, chunks[:2], NEAR, "within 5% of the best")
     axes.grid(axis="y")
     for one in lines:
         mark = marks[one.strategy, one.label]

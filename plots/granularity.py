@@ -125,7 +125,8 @@ def draw(run: results.Run, rows: pd.DataFrame) -> Figure:
         "Efficiency: tasks · sequential time per task / (workers · wall time), both of the same round; median and 95% "
         f"interval by order statistics, {style.counts(numbers)} per point. METG: the smallest task that still reaches "
         "the threshold, interpolated, with its 95% bootstrap interval over rounds as a bar on the threshold. Ring: "
-        "break-even, the smallest task measured from which on the speed-up's interval lies above 1. "
+        "break-even, the smallest task measured from which on the speed-up's interval lies above 1."
+        f"{max((describe_cut(lines) for _, lines in panels), key=len)} "
         f"{style.describe_machine(run, rows)}{style.describe_undrawn(rows)}",
         [PANEL_HEIGHT] * len(panels),
         left=0.75,
@@ -136,24 +137,36 @@ def draw(run: results.Run, rows: pd.DataFrame) -> Figure:
     return figure
 
 
+def highest(lines: list[Series]) -> float:
+    """The upper end of the efficiency axis, %: every point is inside, and so is every interval up to 150%."""
+    points = max(100 * e.median for one in lines for e in one.efficiency)
+    intervals = max(100 * (e.high if e.has_interval else 0) for one in lines for e in one.efficiency)
+    return max(108, 1.08 * points, min(1.04 * intervals, 150))
+
+
+def describe_cut(lines: list[Series]) -> str:
+    cut = any(100 * e.high > highest(lines) for one in lines for e in one.efficiency)
+    return " An interval that reaches the upper edge goes on beyond it." if cut else ""
+
+
 def draw_panel(axes: Any, heading: str, lines: list[Series]) -> None:
     marks = style.marks([(one.strategy, one.label) for one in lines])
     every = [ns / 1e3 for one in lines for ns in one.task_ns]
     low, high = min(every) / 1.4, max(every) * 1.4
     axes.set_xscale("log")
     axes.set_xlim(low, high)
-    tops = [100 * (e.high if e.has_interval else e.median) for one in lines for e in one.efficiency]
-    top = max(108, 1.04 * max(tops))
+    top = highest(lines)
     axes.set_ylim(0, top)
     axes.set_yticks(range(0, int(top) + 1, 20 if top < 200 else 50))
     axes.grid(True)
     axes.axhline(100, color=style.MUTED, linewidth=0.8)
+    coarse = sorted(set(every))[-2:]  # where the curves are high above the references
     for workers in sorted({one.workers for one in lines}):
         threshold = 100 * stats.metg_threshold(workers)
         suffix = f" ({workers} workers)" if len({one.workers for one in lines}) > 1 else ""
-        reference(axes, threshold, "--", f"METG threshold {threshold:.0f}%{suffix}")
+        reference(axes, coarse, threshold, "--", f"METG threshold {threshold:.0f}%{suffix}")
         if workers > 1:
-            reference(axes, 100 / workers, ":", f"as fast as sequential{suffix}")
+            reference(axes, coarse, 100 / workers, ":", f"as fast as sequential{suffix}")
     for one in lines:
         mark = marks[one.strategy, one.label]
         x, y = [ns / 1e3 for ns in one.task_ns], [100 * e.median for e in one.efficiency]
@@ -209,6 +222,6 @@ def describe_break_even(one: Series) -> str:
     return f"break-even {at_most}{style.duration(one.break_even_ns)}"
 
 
-def reference(axes: Any, y: float, dash: str, text: str) -> None:
+def reference(axes: Any, xs: list[float], y: float, dash: str, text: str) -> None:
     axes.axhline(y, color=style.MUTED, linestyle=dash, linewidth=1, zorder=1)
-    style.note(axes, y, text, side="right")  # the curves are high there
+    style.note(axes, xs, y, text)

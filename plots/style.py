@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import matplotlib
 import pandas as pd
@@ -303,10 +303,20 @@ def label_ends(axes: Any, labels: Sequence[Label]) -> None:
             )  # fmt: skip
 
 
-def note(axes: Any, y: float, text: str, *, side: Literal["left", "right"] = "left") -> None:
-    """Small print inside the axes, just above the height y (data units)."""
-    axes.annotate(text, (0.01 if side == "left" else 0.99, y), xycoords=axes.get_yaxis_transform(), ha=side, va="bottom",
-                  xytext=(0, 2.5), textcoords="offset points", fontsize=SIZE["small"], color=MUTED)  # fmt: skip
+def note(axes: Any, xs: Sequence[float], y: float, text: str) -> None:
+    """Small print inside the axes, just above the height y, centred between the two places in `xs` of a
+    logarithmic axis, where no point stands; under the data, which it must not hide."""
+    axes.annotate(
+        text,
+        (math.sqrt(xs[0] * xs[-1]), y),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize=SIZE["small"],
+        color=MUTED,
+        zorder=2,
+    )
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -405,7 +415,7 @@ def look_up(machine: dict[str, Any], path: str) -> str:
 
 def describe_machine(run: Run, rows: pd.DataFrame) -> str:
     """CPU, CPUs that are ours, kernel, commit and run: what a figure must carry to be judged alone."""
-    model = look_up(run.machine, "cpu.model") or "unknown CPU"
+    model = look_up(run.machine, "cpu.model") or "an unknown CPU"
     cpus = look_up(run.machine, "workers")
     kernel = look_up(run.machine, "kernel.release")
     commit = ", ".join(sorted({str(sha)[:12] for sha in rows["git_sha"] if sha})) or "unknown"
@@ -415,7 +425,7 @@ def describe_machine(run: Run, rows: pd.DataFrame) -> str:
         parts.append(f"{cpus} CPU{'' if cpus == '1' else 's'}")
     if kernel:
         parts.append(f"Linux {kernel}")
-    return f"{', '.join(parts)}. Commit {commit}, run {run_id}."
+    return f"On {', '.join(parts)}. Commit {commit}, run {run_id}."
 
 
 def describe_undrawn(rows: pd.DataFrame) -> str:

@@ -143,6 +143,16 @@ class Granularity(Folder):
         _, remarks = every.draw_all(run, self.folder / "plots", ["granularity"])
         self.assertIn("measure them together", remarks[0])
 
+    def test_a_wild_interval_is_cut_and_said_but_no_point_is(self) -> None:
+        run = self.load(synthetic.quick_cells(), noise=1.5, drift=0)
+        rows = results.select_group(run.observations, "granularity")
+        lines = granularity.series(results.launch_values(rows, "wall_ns"))
+        figure = granularity.draw(run, rows)
+        top = figure.axes[0].get_ylim()[1]
+        self.assertGreater(max(100 * e.high for one in lines for e in one.efficiency), top)
+        self.assertLess(max(100 * e.median for one in lines for e in one.efficiency), top)
+        self.assertIn("goes on beyond it", " ".join(written(figure).split()))
+
     def test_metg_is_described_as_what_it_is(self) -> None:
         nan, inf = float("nan"), float("inf")
         self.assertEqual(
@@ -229,7 +239,7 @@ class EveryFigure(Folder):
             self.folder, synthetic.observations([synthetic.cell()]), {"cpu": "?", "kernel": None}
         )
         run = results.load(self.folder)
-        self.assertIn("unknown CPU. Commit deadbeefdead", style.describe_machine(run, run.observations))
+        self.assertIn("On an unknown CPU. Commit deadbeefdead", style.describe_machine(run, run.observations))
 
     def test_fewer_launches_than_an_interval_needs_are_drawn_and_said(self) -> None:
         for group, figure in self.draw(self.load(synthetic.quick_cells(), rounds=3)):
@@ -242,7 +252,7 @@ class EveryFigure(Folder):
         )
         files, remarks = every.draw_all(run, self.folder / "plots")
         self.assertEqual({path.stem for path in files}, {"strategies", "chunk"})
-        self.assertEqual(remarks, ["granularity: no rows; fill it with: noisefloor run granularity"])
+        self.assertEqual(remarks, ["granularity: no rows; the sweep quick fills it: noisefloor run quick"])
 
 
 class Files(Folder):
@@ -300,7 +310,7 @@ class Files(Folder):
         status, out, err = self.run_main(str(self.folder))
         self.assertEqual((status, out), (2, ""))
         for figure in table.FIGURES:
-            self.assertIn(f"noisefloor run {figure.group}", err)
+            self.assertIn(f"{figure.group}: no rows; the sweep quick fills it: noisefloor run quick", err)
 
     def test_a_group_that_only_failed_says_so(self) -> None:
         self.load([synthetic.cell()], status=lambda _: ("failed", "disk full"))
