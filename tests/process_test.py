@@ -56,7 +56,7 @@ class ProcessTest(unittest.TestCase):
     def run_program(
         self, *arguments: Any, status: Optional[int] = 0, env: Optional[dict[str, str]] = None
     ) -> Any:
-        result = subprocess.run(
+        result: Any = subprocess.run(
             [PROGRAM, "process", *map(os.fspath, arguments)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -297,7 +297,7 @@ class Outputs(ProcessTest):
         self.sounds.mkdir()
         write_wav(self.top / "a.wav", 100)
         for name in names:
-            shutil.copy(self.top / "a.wav", os.path.join(os.fsencode(self.sounds), name))
+            shutil.copy(os.fsencode(self.top / "a.wav"), os.path.join(os.fsencode(self.sounds), name))
         manifest = self.top / "m.jsonl"
         self.run_program("--manifest", manifest, self.sounds, self.out)
         self.assertEqual(sorted(os.listdir(os.fsencode(self.out))), sorted(names))
