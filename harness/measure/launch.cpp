@@ -255,6 +255,7 @@ std::vector<Row> launch(const LaunchOptions& options) {
     measured.workload().clean();
     repetitions.push_back(std::move(seen));
   };
+  benchmark::ClearRegisteredBenchmarks();
   benchmark::RegisterBenchmark("cell", body)
       ->Iterations(iterations)
       ->Repetitions(options.warmups + options.repetitions)

@@ -21,14 +21,15 @@ struct LaunchOptions {
   int repetitions = 5;           ///< timed; >= 1
   int warmups = 2;               ///< untimed repetitions before them; >= 0
   std::uint64_t seed = 1;        ///< of the noise
-  std::optional<std::uint64_t> expected_digest;  ///< empty: computed here first, sequentially with the scalar kernel
+  std::optional<std::uint64_t> expected_digest{};  ///< empty: computed here first, sequentially with the scalar kernel
 };
 
 /// Measures the cell. Every repetition's output is verified with the clock stopped; a digest that
 /// differs, a task that failed or a count that is wrong makes its row `wrong_output` or `failed`, with
 /// the message. A cell that cannot run here gives one `skipped` row with the reason. Throws UsageError
-/// for a cell that means nothing (unknown names, workers 0). Call it once per process: the peak memory
-/// and Google Benchmark's registry are per process.
+/// for a cell that means nothing (unknown names, a chunk larger than the task count). Not thread-safe:
+/// Google Benchmark's registry is the process's. A sweep calls it once per process, since repetitions in
+/// one process are not independent.
 std::vector<Row> launch(const LaunchOptions& options);
 
 }  // namespace noisefloor
