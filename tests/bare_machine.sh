@@ -33,7 +33,13 @@ unshare --mount true 2>/dev/null || skip "may not make a mount namespace here"
 
 mkdir -p "$cache/archives/partial"
 root=$(mktemp -d "${TMPDIR:-/tmp}/noisefloor-bare.XXXXXX")
-trap 'rm -rf --one-file-system "$root" "$cache"/base.tar.$$' EXIT
+inside=
+clean() {
+  # unshare itself ignores polite signals; its --kill-child takes everything inside along.
+  [ -z "$inside" ] || { kill -KILL "$inside" && wait "$inside"; } 2>/dev/null || true
+  rm -rf --one-file-system "$root" "$cache"/base.tar.$$ 2>/dev/null || { sleep 1; rm -rf --one-file-system "$root"; }
+}
+trap clean EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -136,4 +142,9 @@ unshare --mount --pid --fork --kill-child bash -euc '
   done
   exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "${proxies[@]}" \
     bash /tmp/steps "$@"
-' bare_machine "$root" "$cache/archives" "$@"
+' bare_machine "$root" "$cache/archives" "$@" </dev/null &
+inside=$!
+status=0
+wait "$inside" || status=$?
+inside=
+exit "$status"
