@@ -44,7 +44,6 @@ TEST(Cell, EveryAxisIsPartOfTheIdExceptWhatIsFound) {
   }
   EXPECT_EQ(ids.size(), 12U);
   Cell found = base;
-  Cell found = base;
   found.task_ns = 5;
   found.runtime = "libomp";
   EXPECT_EQ(cell_id(found), cell_id(base));
