@@ -34,6 +34,7 @@ unshare --mount true 2>/dev/null || skip "may not make a mount namespace here"
 mkdir -p "$cache/archives/partial"
 root=$(mktemp -d "${TMPDIR:-/tmp}/noisefloor-bare.XXXXXX")
 inside=
+# shellcheck disable=SC2317  # called by the trap
 clean() {
   # unshare itself ignores polite signals; its --kill-child takes everything inside along.
   [ -z "$inside" ] || { kill -KILL "$inside" && wait "$inside"; } 2>/dev/null || true
