@@ -89,13 +89,13 @@ void print_plan(const Plan& plan) {
 }
 
 std::string describe(const RunSummary& summary) {
-  std::string text = fmt::format("{} launches measured, {} observations", summary.measured, summary.observations);
+  std::string text = fmt::format("launches measured: {}, observations: {}", summary.measured, summary.observations);
   const std::pair<std::uint64_t, std::string_view> others[] = {{summary.skipped, "cells skipped"},
                                                                {summary.failed, "launches failed"},
                                                                {summary.wrong_output, "launches with wrong output"},
                                                                {summary.timeout, "launches timed out"}};
   for (const auto& [count, what] : others) {
-    if (count != 0) text += fmt::format(", {} {}", count, what);
+    if (count != 0) text += fmt::format(", {}: {}", what, count);
   }
   return text;
 }

@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -241,7 +241,8 @@ LaunchOutcome ProcessLauncher::launch(const LaunchRequest& request) {
   out.write.reset();
   err.write.reset();
   report.write.reset();
-  const UniqueFd process(::pidfd_open(child, 0));
+  // Not pidfd_open(): the header of glibc 2.36 gives it C++ linkage.
+  const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
   if (!process) {
     const int error = errno;
     ::kill(-child, SIGKILL);

@@ -41,9 +41,9 @@ struct Plan {
 };
 
 struct PlanOptions {
-  std::vector<AxisValues> sets;  ///< from --set
-  std::string filter;            ///< ECMAScript regex searched in format_cell(); empty: all
-  std::optional<int> rounds;     ///< replaces what the sweep files say
+  std::vector<AxisValues> sets = {};  ///< from --set
+  std::string filter = {};            ///< ECMAScript regex searched in format_cell(); empty: all
+  std::optional<int> rounds = {};     ///< replaces what the sweep files say
   std::uint64_t seed = 1;
   bool many_cells = false;  ///< more than kMostCells are meant
 };

@@ -194,7 +194,8 @@ void read_group(const toml::table& table, const std::vector<AxisValues>& base, S
 void expand(const SweepBlock& block, std::size_t depth, Cell& cell, std::unordered_set<std::string>& seen,
             std::vector<Cell>& result) {
   if (depth == block.axes.size()) {
-    if (seen.insert(format_cell(cell)).second) result.push_back(cell);
+    const Cell applicable = normalised(cell);
+    if (seen.insert(format_cell(applicable)).second) result.push_back(applicable);
     return;
   }
   for (const std::string& value : block.axes[depth].values) {

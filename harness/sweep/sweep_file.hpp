@@ -69,7 +69,7 @@ SweepFile read_sweep(const std::string& path);
 /// fills the memory. Saturates.
 [[nodiscard]] std::uint64_t count_points(const SweepFile& sweep) noexcept;
 
-/// All cells, group by group; `sweep` is "<file>.<group>", or "<file>" for an unnamed group.
+/// All cells, normalised(), group by group; `sweep` is "<file>.<group>", or "<file>" for an unnamed group.
 [[nodiscard]] std::vector<Cell> cells(const SweepFile& sweep);
 
 /// "axis=v1,v2" as given to --set. Throws UsageError: unknown axis, no value, a repeated or bad value.

@@ -1,0 +1,447 @@
+// The engine, with a launcher that only pretends and a clock that stands still.
+// SPDX-License-Identifier: MIT
+#include "harness/sweep/engine.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "harness/base/error.hpp"
+
+namespace noisefloor {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::Each;
+using ::testing::HasSubstr;
+
+constexpr std::uint64_t kDigest = 0x1234;
+constexpr std::uint64_t kNaiveDigest = 0x9999;
+
+/// Answers every request with good rows, unless told otherwise; remembers all requests.
+class FakeLauncher : public Launcher {
+ public:
+  LaunchOutcome launch(const LaunchRequest& request) override {
+    requests.push_back(request);
+    LaunchOutcome outcome = good(request);
+    if (change) change(request, outcome);
+    return outcome;
+  }
+
+  static LaunchOutcome good(const LaunchRequest& request) {
+    LaunchOutcome outcome;
+    outcome.end = LaunchEnd::finished;
+    outcome.duration = milliseconds(100);
+    const Cell& cell = request.options.cell;
+    for (int i = 0; i < request.options.repetitions; ++i) {
+      Row row;
+      for (const Axis& axis : axes()) row[axis.name] = axis.get(cell);
+      if (cell.kernel == "auto") row["kernel"] = "avx2";
+      row["cell_id"] = cell_id(cell);
+      row["repetition"] = std::to_string(i);
+      row["iterations"] = std::to_string(request.options.iterations != 0 ? request.options.iterations : 4);
+      row["wall_ns"] = std::to_string(4U * cell.tasks * cell.task_size * 10U);
+      row["digest"] = fmt::format("{:016x}", cell.kernel == "naive" ? kNaiveDigest : kDigest);
+      row["status"] = "ok";
+      outcome.rows.push_back(row);
+    }
+    return outcome;
+  }
+
+  [[nodiscard]] std::vector<LaunchRequest> first() const {
+    std::vector<LaunchRequest> result;
+    for (const auto& request : requests) {
+      if (request.options.iterations == 0) result.push_back(request);
+    }
+    return result;
+  }
+  [[nodiscard]] std::vector<LaunchRequest> rounds() const {
+    return {requests.begin() + static_cast<std::ptrdiff_t>(first().size()), requests.end()};
+  }
+
+  std::vector<LaunchRequest> requests;
+  std::function<void(const LaunchRequest&, LaunchOutcome&)> change;
+};
+
+class Memory : public RowSink {
+ public:
+  void append(std::span<const Row> some) override { rows.insert(rows.end(), some.begin(), some.end()); }
+  std::vector<Row> rows;
+};
+
+Plan plan_of(const std::string& lines, int rounds = 3, std::uint64_t seed = 1) {
+  return make_plan({parse_sweep("repetitions = 2\nwarmups = 1\n" + lines, "s.toml")}, {.rounds = rounds, .seed = seed});
+}
+
+const std::string kFour =
+    "[[group]]\nworkload = \"spin\"\ntasks = 8\ntask_size = 100\nstrategy = \"openmp\"\nworkers = [1, 2, 3, 4]\n";
+
+struct Trial {
+  explicit Trial(Plan made) : plan(std::move(made)) {}
+
+  RunSummary operator()() { return operator()(sink); }
+  RunSummary operator()(RowSink& rows) {
+    Progress progress(stream, ProgressStyle::none, {}, [] { return std::chrono::nanoseconds(0); });
+    const RunIdentity identity{"run", "machine", "build", "sha"};
+    return run_plan(plan, identity, launcher, rows, progress, [this](const Plan& seen) {
+      ++calibrated;
+      launches_when_calibrated = launcher.requests.size();
+      plan_when_calibrated = seen;
+    });
+  }
+  ~Trial() { std::fclose(stream); }
+  Trial(const Trial&) = delete;
+  Trial& operator=(const Trial&) = delete;
+
+  std::vector<std::string> values(const char* column) const {
+    std::vector<std::string> result;
+    for (const Row& row : sink.rows) result.push_back(row[column]);
+    return result;
+  }
+
+  Plan plan;
+  FakeLauncher launcher;
+  Memory sink;
+  std::FILE* stream = std::fopen("/dev/null", "w");
+  int calibrated = 0;
+  std::size_t launches_when_calibrated = 0;
+  Plan plan_when_calibrated;
+};
+
+TEST(Engine, LaunchesEveryCellOncePerRoundInAnOrderThatDiffers) {
+  Trial run(plan_of(kFour));
+  const RunSummary summary = run();
+  EXPECT_EQ(summary.status(), ExitStatus::done);
+  EXPECT_EQ(summary.measured, 12U);
+  EXPECT_EQ(summary.observations, 24U);
+  const auto launches = run.launcher.rounds();
+  ASSERT_EQ(launches.size(), 12U);
+  std::set<std::vector<int>> orders;
+  for (std::size_t round = 0; round < 3; ++round) {
+    std::vector<int> workers;
+    for (std::size_t i = 0; i < 4; ++i) workers.push_back(launches[4 * round + i].options.cell.workers);
+    orders.insert(workers);
+    std::sort(workers.begin(), workers.end());
+    EXPECT_EQ(workers, (std::vector<int>{1, 2, 3, 4}));
+  }
+  EXPECT_GT(orders.size(), 1U);
+}
+
+TEST(Engine, TheSameSeedGivesTheSameLaunches) {
+  Trial one(plan_of(kFour, 3, 9));
+  Trial two(plan_of(kFour, 3, 9));
+  one();
+  two();
+  ASSERT_EQ(one.launcher.requests.size(), two.launcher.requests.size());
+  for (std::size_t i = 0; i < one.launcher.requests.size(); ++i) {
+    EXPECT_EQ(one.launcher.requests[i].options.cell, two.launcher.requests[i].options.cell);
+    EXPECT_EQ(one.launcher.requests[i].padding_bytes, two.launcher.requests[i].padding_bytes);
+  }
+}
+
+TEST(Engine, RowsKnowTheirPlaceInTheRun) {
+  Trial run(plan_of(kFour, 2));
+  run();
+  ASSERT_EQ(run.sink.rows.size(), 16U);
+  for (std::size_t i = 0; i < run.sink.rows.size(); ++i) {
+    const Row& row = run.sink.rows[i];
+    EXPECT_EQ(row["run_id"], "run");
+    EXPECT_EQ(row["machine_id"], "machine");
+    EXPECT_EQ(row["arm"], "head");
+    EXPECT_EQ(row["sweep"], "s");
+    EXPECT_EQ(row["round"], std::to_string(i / 8));
+    EXPECT_EQ(row["order"], std::to_string(i / 2));
+    EXPECT_EQ(row["launch"], std::to_string(i / 2)) << "both repetitions of a launch, and no other row";
+    EXPECT_EQ(row["repetition"], std::to_string(i % 2));
+  }
+}
+
+TEST(Engine, CalibratesEachCellOnceAndKeepsItsIterations) {
+  Trial run(plan_of(kFour));
+  run.launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {
+    if (request.options.iterations == 0) {
+      for (Row& row : outcome.rows) row["iterations"] = std::to_string(10 * request.options.cell.workers);
+    }
+  };
+  run();
+  // Four cells, and the sequential one: its output is the oracle, its time the granularity.
+  EXPECT_EQ(run.launcher.first().size(), 5U);
+  for (const LaunchRequest& request : run.launcher.first()) {
+    EXPECT_EQ(request.options.repetitions, 1);
+    EXPECT_EQ(request.options.warmups, 1);
+  }
+  for (const LaunchRequest& request : run.launcher.rounds()) {
+    EXPECT_EQ(request.options.iterations, 10U * static_cast<unsigned>(request.options.cell.workers));
+    EXPECT_EQ(request.options.repetitions, 2);
+    EXPECT_EQ(request.options.warmups, 1);
+    EXPECT_EQ(request.options.seed, 1U);
+  }
+  EXPECT_EQ(run.calibrated, 1);
+  EXPECT_EQ(run.launches_when_calibrated, 5U);
+  for (const PlannedCell& planned : run.plan_when_calibrated.cells) EXPECT_TRUE(planned.calibration.has_value());
+}
+
+TEST(Engine, CellsOfTwoGroupsThatAreTheSameWorkAreCalibratedOnce) {
+  Trial run(plan_of("[base]\nworkload = \"spin\"\ntasks = 4\n[[group]]\nname = \"a\"\n[[group]]\nname = \"b\"\n"));
+  run();
+  EXPECT_EQ(run.launcher.first().size(), 1U);
+  EXPECT_EQ(run.launcher.rounds().size(), 6U);
+  const auto sweeps = run.values("sweep");
+  EXPECT_EQ(std::count(sweeps.begin(), sweeps.end(), "s.a"), 6);
+  EXPECT_EQ(std::count(sweeps.begin(), sweeps.end(), "s.b"), 6);
+}
+
+TEST(Engine, EveryLaunchMustReproduceTheOracle) {
+  Trial run(
+      plan_of("[base]\nworkload = \"noise\"\ntasks = 4\n[[group]]\nkernel = [\"naive\", \"auto\"]\n"
+              "strategy = [\"sequential\", \"openmp\"]\n"));
+  run();
+  std::set<std::string> without;
+  for (const LaunchRequest& request : run.launcher.requests) {
+    const Cell& cell = request.options.cell;
+    if (!request.options.expected_digest) {
+      without.insert(cell.kernel);
+      EXPECT_EQ(cell.strategy, "sequential");
+      EXPECT_EQ(cell.workers, 1);
+    } else {
+      EXPECT_EQ(*request.options.expected_digest, cell.kernel == "naive" ? kNaiveDigest : kDigest);
+    }
+  }
+  EXPECT_EQ(without, (std::set<std::string>{"naive", "scalar"}));
+}
+
+TEST(Engine, TheDurationOfATaskIsTheSameInAllCellsThatRunIt) {
+  Trial run(
+      plan_of("[base]\nworkload = \"spin\"\n[[group]]\ntasks = [2, 8]\ntask_size = [100, 300]\n"
+              "strategy = [\"sequential\", \"openmp\"]\n"));
+  run.launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {
+    // Few tasks look dear, OpenMP's cheap: neither may show.
+    if (request.options.cell.tasks == 2 || request.options.cell.strategy == "openmp") outcome.rows[0]["wall_ns"] = "7";
+  };
+  run();
+  ASSERT_EQ(run.sink.rows.size(), 48U);
+  for (const Row& row : run.sink.rows) EXPECT_EQ(row["task_ns"], row["task_size"] == "100" ? "1000" : "3000");
+  for (const LaunchRequest& request : run.launcher.rounds()) EXPECT_TRUE(request.options.cell.task_ns.has_value());
+}
+
+TEST(Engine, ASkippedCellIsOneRowAndIsNotLaunchedAgain) {
+  Trial run(plan_of(kFour));
+  run.launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {
+    if (request.options.cell.workers != 3) return;
+    outcome.rows.resize(1);
+    outcome.rows[0]["status"] = "skipped";
+    outcome.rows[0]["message"] = "three is one too many";
+    outcome.rows[0]["iterations"] = "";
+  };
+  const RunSummary summary = run();
+  EXPECT_EQ(summary.status(), ExitStatus::done);
+  EXPECT_EQ(summary.skipped, 1U);
+  EXPECT_EQ(summary.measured, 9U);
+  EXPECT_EQ(run.launcher.rounds().size(), 9U);
+  std::vector<Row> skipped;
+  for (const Row& row : run.sink.rows) {
+    if (row["status"] == "skipped") skipped.push_back(row);
+  }
+  ASSERT_EQ(skipped.size(), 1U);
+  EXPECT_EQ(skipped[0]["workers"], "3");
+  EXPECT_EQ(skipped[0]["message"], "three is one too many");
+  EXPECT_EQ(skipped[0]["run_id"], "run");
+  EXPECT_EQ(skipped[0]["sweep"], "s");
+  EXPECT_EQ(skipped[0]["round"], "0");
+  EXPECT_EQ(skipped[0]["wall_ns"], "");
+}
+
+TEST(Engine, ACrashAndATimeoutAreRowsAndTheOthersGoOn) {
+  Trial run(plan_of("[[group]]\nworkload = \"noise\"\ntasks = 8\nstrategy = \"openmp\"\nworkers = [1, 2, 3]\n", 2));
+  run.launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {
+    if (request.options.iterations == 0 || request.options.cell.workers == 1) return;
+    outcome.rows.clear();
+    outcome.end = request.options.cell.workers == 2 ? LaunchEnd::failed : LaunchEnd::timeout;
+    outcome.message = request.options.cell.workers == 2 ? "ended by SIGSEGV" : "killed";
+  };
+  const RunSummary summary = run();
+  EXPECT_EQ(summary.status(), ExitStatus::failed);
+  EXPECT_EQ(summary.failed, 2U);
+  EXPECT_EQ(summary.timeout, 2U);
+  EXPECT_EQ(summary.measured, 2U);
+  std::set<std::string> launches;
+  for (const Row& row : run.sink.rows) {
+    launches.insert(row["launch"]);
+    if (row["workers"] == "1") {
+      EXPECT_EQ(row["status"], "ok");
+      continue;
+    }
+    EXPECT_EQ(row["status"], row["workers"] == "2" ? "failed" : "timeout");
+    EXPECT_EQ(row["message"], row["workers"] == "2" ? "ended by SIGSEGV" : "killed");
+    EXPECT_EQ(row["schema"], std::to_string(kCsvSchema));
+    EXPECT_EQ(row["build_id"], "build");
+    EXPECT_EQ(row["git_sha"], "sha");
+    EXPECT_EQ(row["kernel"], "avx2") << "what auto means here is known from the first launch";
+    Cell cell = run.plan.cells[0].cell;
+    cell.workers = row["workers"] == "2" ? 2 : 3;
+    EXPECT_EQ(row["cell_id"], cell_id(cell));
+  }
+  EXPECT_EQ(launches.size(), 6U);
+  EXPECT_EQ(run.sink.rows.size(), 2U * (2 + 1 + 1));
+}
+
+TEST(Engine, ACellThatCannotBeCalibratedIsOneFailedRow) {
+  Trial run(plan_of(kFour));
+  run.launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {
+    if (request.options.cell.workers != 2) return;
+    outcome.rows.clear();
+    outcome.end = LaunchEnd::failed;
+    outcome.message = "exit status 3";
+  };
+  const RunSummary summary = run();
+  EXPECT_EQ(summary.status(), ExitStatus::failed);
+  EXPECT_EQ(summary.failed, 1U);
+  EXPECT_EQ(summary.measured, 9U);
+  const auto messages = run.values("message");
+  EXPECT_EQ(std::count(messages.begin(), messages.end(), "calibrating: exit status 3"), 1);
+}
+
+TEST(Engine, WithoutAnOracleNothingIsCalledRight) {
+  Trial run(plan_of(kFour));
+  run.launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {
+    if (request.options.cell.strategy != "sequential") return;
+    outcome.rows.clear();
+    outcome.end = LaunchEnd::failed;
+    outcome.message = "no room";
+  };
+  EXPECT_EQ(run().status(), ExitStatus::failed);
+  EXPECT_TRUE(run.launcher.rounds().empty());
+  ASSERT_EQ(run.sink.rows.size(), 4U);
+  EXPECT_THAT(run.values("message"), Each(HasSubstr("no room")));
+}
+
+TEST(Engine, AWrongOutputIsAFailureOfTheRun) {
+  Trial run(plan_of(kFour, 1));
+  run.launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {
+    if (request.options.iterations != 0 && request.options.cell.workers == 4)
+      outcome.rows[1]["status"] = "wrong_output";
+  };
+  const RunSummary summary = run();
+  EXPECT_EQ(summary.status(), ExitStatus::failed);
+  EXPECT_EQ(summary.wrong_output, 1U);
+  EXPECT_EQ(summary.measured, 3U);
+  EXPECT_EQ(run.sink.rows.size(), 8U) << "the rows are kept as they are";
+}
+
+TEST(Engine, NothingMeasuredIsAUsageError) {
+  Trial run(plan_of(kFour));
+  run.launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {
+    if (request.options.cell.strategy == "openmp") outcome.rows[0]["status"] = "skipped";
+  };
+  EXPECT_EQ(run().status(), ExitStatus::usage);
+}
+
+TEST(Engine, ALaunchMayTakeTenTimesItsTimeButNeverLessThanTenSeconds) {
+  Trial run(plan_of(kFour, 1));
+  run.launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {
+    if (request.options.cell.workers == 2) outcome.duration = seconds(30);
+    for (Row& row : outcome.rows) row["wall_ns"] = "1000000000";
+  };
+  run();
+  for (const LaunchRequest& request : run.launcher.rounds()) {
+    // 30 s, and one repetition more than when it was tried.
+    EXPECT_EQ(request.deadline, request.options.cell.workers == 2 ? seconds(310) : seconds(11));
+  }
+  Trial quick(plan_of(kFour, 1));
+  quick();
+  for (const LaunchRequest& request : quick.launcher.rounds()) EXPECT_EQ(request.deadline, seconds(10));
+}
+
+TEST(Engine, AnInterruptKeepsTheRowsSoFar) {
+  Trial run(plan_of(kFour));
+  std::size_t left = 6;
+  run.launcher.change = [&](const LaunchRequest& request, LaunchOutcome& outcome) {
+    if (request.options.iterations == 0 || left-- > 0) return;
+    outcome.rows.clear();
+    outcome.end = LaunchEnd::interrupted;
+  };
+  const RunSummary summary = run();
+  EXPECT_TRUE(summary.interrupted);
+  EXPECT_EQ(summary.status(), ExitStatus::interrupted);
+  EXPECT_EQ(run.launcher.rounds().size(), 7U);
+  EXPECT_EQ(run.sink.rows.size(), 12U);
+
+  Trial early(plan_of(kFour));
+  early.launcher.change = [](const LaunchRequest&, LaunchOutcome& outcome) { outcome.end = LaunchEnd::interrupted; };
+  EXPECT_EQ(early().status(), ExitStatus::interrupted);
+  EXPECT_EQ(early.launcher.requests.size(), 1U);
+  EXPECT_EQ(early.calibrated, 0);
+}
+
+TEST(Engine, AFullDiskStopsTheRunWithWholeRows) {
+  std::string folder = (std::filesystem::temp_directory_path() / "engine_test.XXXXXX").string();
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const std::string path = folder + "/observations.csv";
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    // Room for the header, some rows, and part of one more.
+    const rlimit limit{csv_header().size() + 1000, csv_header().size() + 1000};
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0 || ::signal(SIGXFSZ, SIG_IGN) == SIG_ERR) ::_exit(10);
+    int status = 11;
+    try {
+      Trial run(plan_of(kFour, 50));
+      ObservationFile file(path);
+      run(file);
+    } catch (const Error& error) {
+      status =
+          error.status() == ExitStatus::failed && std::string(error.what()).find(path) != std::string::npos ? 0 : 12;
+    }
+    ::_exit(status);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  std::ifstream stream(path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  ASSERT_FALSE(text.empty());
+  EXPECT_EQ(text.back(), '\n');
+  std::vector<std::string> header;
+  std::size_t rows = 0;
+  for (std::size_t from = 0; from < text.size(); from = text.find('\n', from) + 1) {
+    const std::string line = text.substr(from, text.find('\n', from) - from);
+    if (header.empty()) {
+      header = csv_split(line);
+    } else {
+      EXPECT_NO_THROW(csv_row(header, line));
+      ++rows;
+    }
+  }
+  EXPECT_GT(rows, 0U);
+  EXPECT_EQ(rows % 2, 0U) << "a launch's rows are kept together";
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Observations, AnExistingFileIsNotWrittenOver) {
+  std::string folder = (std::filesystem::temp_directory_path() / "engine_test.XXXXXX").string();
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  { const ObservationFile file(folder + "/o.csv"); }
+  EXPECT_THROW(ObservationFile(folder + "/o.csv"), Error);
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace noisefloor

@@ -1,0 +1,215 @@
+// `noisefloor run` as a user sees it: what it prints, leaves behind and exits with.
+// SPDX-License-Identifier: MIT
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <toml++/toml.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "harness/measure/columns.hpp"
+
+namespace noisefloor {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+struct Result {
+  int status = -1;
+  std::string out, err;
+};
+
+class RunTest : public ::testing::Test {
+ protected:
+  RunTest() {
+    std::string name = (fs::temp_directory_path() / "run_test.XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
+    folder_ = fs::canonical(name).string();
+    ::setenv("NOISEFLOOR_CACHE", (folder_ + "/cache").c_str(), 1);
+    ::unsetenv("NOISEFLOOR_SWEEPS");
+  }
+  ~RunTest() override { fs::remove_all(folder_); }
+
+  void write(const std::string& name, const std::string& text) const { std::ofstream(folder_ + "/" + name) << text; }
+
+  std::string read(const std::string& path) const {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  }
+
+  /// Starts the program in the test's folder.
+  pid_t start(std::vector<std::string> words) const {
+    words.insert(words.begin(), NOISEFLOOR_PROGRAM);
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const int out = ::open((folder_ + "/out").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+      const int err = ::open((folder_ + "/err").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+      if (::chdir(folder_.c_str()) != 0 || ::dup2(out, 1) < 0 || ::dup2(err, 2) < 0) ::_exit(126);
+      ::execv(arguments[0], arguments.data());
+      ::_exit(127);
+    }
+    return child;
+  }
+
+  Result finish(pid_t child) const {
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status), read(folder_ + "/out"),
+            read(folder_ + "/err")};
+  }
+
+  Result program(const std::vector<std::string>& words) const { return finish(start(words)); }
+
+  std::vector<Row> rows(const std::string& run) const {
+    std::ifstream file(run + "/observations.csv");
+    std::string line;
+    std::getline(file, line);
+    EXPECT_EQ(line, csv_header());
+    const auto header = csv_split(line);
+    std::vector<Row> result;
+    while (std::getline(file, line)) result.push_back(csv_row(header, line));
+    return result;
+  }
+
+  std::string folder_;
+};
+
+const std::string kTiny = R"(
+rounds = 2
+repetitions = 2
+warmups = 0
+[base]
+workload = "spin"
+tasks = 8
+task_size = 1000
+[[group]]
+name = "a"
+strategy = ["sequential", "openmp"]
+[[group]]
+name = "b"
+strategy = "sequential"
+workers = 2
+)";
+
+TEST_F(RunTest, LeavesAFolderWithPlanMachineAndRows) {
+  write("tiny.toml", kTiny);
+  const Result result = program({"run", "tiny.toml", "--out", "runs", "--seed", "5"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.out, StartsWith("runs/20"));
+  EXPECT_EQ(result.out.back(), '\n');
+  EXPECT_EQ(result.out.find('\n'), result.out.size() - 1) << "the folder's path is all that goes to standard output";
+  EXPECT_THAT(result.err, HasSubstr("sequential"));
+  const std::string run = folder_ + "/" + result.out.substr(0, result.out.size() - 1);
+
+  const auto plan = toml::parse(read(run + "/plan.toml"));
+  EXPECT_EQ(plan["seed"].value_or(0), 5);
+  EXPECT_EQ(plan["command"][2].value_or(std::string()), "tiny.toml");
+  ASSERT_NE(plan["cell"].as_array(), nullptr);
+  EXPECT_EQ(plan["cell"].as_array()->size(), 3U);
+  EXPECT_GT(plan["cell"][0]["iterations"].value_or(0), 0);
+  const auto machine = nlohmann::json::parse(read(run + "/machine.json"));
+
+  std::map<std::string, int> by_status;
+  std::map<std::string, std::set<std::string>> task_ns;
+  std::set<std::string> digests;
+  for (const Row& row : rows(run)) {
+    ++by_status[row["status"]];
+    EXPECT_EQ(row["run_id"], fs::path(run).filename().string());
+    EXPECT_EQ(row["machine_id"], machine.at("machine_id").get<std::string>());
+    EXPECT_EQ(row["arm"], "head");
+    EXPECT_EQ(row["seed"], "5");
+    if (row["status"] != "ok") continue;
+    task_ns[row["task_size"]].insert(row["task_ns"]);
+    digests.insert(row["digest"]);
+    EXPECT_EQ(row["iterations"],
+              std::to_string(plan["cell"][row["strategy"] == "openmp" ? 1 : 0]["iterations"].value_or(0)));
+  }
+  EXPECT_EQ(by_status, (std::map<std::string, int>{{"ok", 8}, {"skipped", 1}}));
+  EXPECT_EQ(task_ns["1000"].size(), 1U);
+  EXPECT_EQ(digests.size(), 1U);
+}
+
+TEST_F(RunTest, DryRunPrintsTheCellsAndMeasuresNothing) {
+  write("tiny.toml", kTiny);
+  const Result result = program({"run", "tiny.toml", "--dry-run", "--set", "strategy=openmp", "--filter", "workers=1"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_THAT(result.out, StartsWith("sweep=tiny.a,workload=spin,strategy=openmp,"));
+  EXPECT_EQ(result.out.find('\n'), result.out.size() - 1);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("1 cells, 2 launches"), HasSubstr("not known before calibration")));
+  EXPECT_FALSE(fs::exists(folder_ + "/cache"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 3);  // tiny.toml, out, err
+}
+
+TEST_F(RunTest, WhatCannotBeMeantExitsWithTwoAndSaysWhy) {
+  write("tiny.toml", kTiny);
+  write("wrong.toml", "rounds = 1\n[[group]]\nworkers = 0\n");
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"run"}, "SWEEP"},
+      {{"run", "quik"}, "did you mean 'quick'"},
+      {{"run", "none.toml"}, "No such file"},
+      {{"run", "wrong.toml"}, "wrong.toml:3:11: "},
+      {{"run", "tiny.toml", "--set", "strategy=opnmp"}, "did you mean 'openmp'"},
+      {{"run", "tiny.toml", "--set", "chunk_size=9"}, "chunk_size 9 is larger than tasks 8"},
+      {{"run", "tiny.toml", "--filter", "nothing"}, "no cell is left"},
+      {{"run", "tiny.toml", "--filter", "["}, "no regular expression"},
+      {{"run", "tiny.toml", "--rounds", "0"}, "rounds"},
+      {{"run", "tiny.toml", "--seed", "-1"}, "seed"},
+      {{"run", "tiny.toml", "--seed", "9223372036854775808"}, "seed"},
+      {{"run", "tiny.toml", "--progress", "baar"}, "did you mean 'bar'"},
+      {{"run", "tiny.toml", "tiny.toml"}, "given twice"},
+      {{"run", "tiny.toml", "--resume", "x"}, "--resume"},
+      {{"run", "tiny.toml", "--budget", "3m"}, "--budget"},
+  };
+  for (const auto& [words, said] : cases) {
+    const Result result = program(words);
+    EXPECT_EQ(result.status, 2) << words.back() << ": " << result.err;
+    EXPECT_THAT(result.err, HasSubstr(said));
+    EXPECT_EQ(result.out, "");
+  }
+  EXPECT_FALSE(fs::exists(folder_ + "/results"));
+}
+
+TEST_F(RunTest, AnInterruptKeepsTheRowsAndExitsWith130) {
+  write("long.toml",
+        "rounds = 1000\nrepetitions = 1\nwarmups = 0\n[[group]]\nworkload = \"spin\"\ntasks = 2\ntask_size = 1000\n");
+  const pid_t child = start({"run", "long.toml", "--out", "runs"});
+  const auto has_rows = [&] {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(folder_ + "/runs", ignored)) {
+      if (fs::exists(entry.path() / "observations.csv") && rows(entry.path().string()).size() >= 3) return true;
+    }
+    return false;
+  };
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!has_rows() && std::chrono::steady_clock::now() < patience)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  ::kill(child, SIGINT);
+  const Result result = finish(child);
+  EXPECT_EQ(result.status, 130) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("interrupted"));
+  ASSERT_THAT(result.out, StartsWith("runs/"));
+  const auto kept = rows(folder_ + "/" + result.out.substr(0, result.out.size() - 1));
+  EXPECT_GE(kept.size(), 3U);
+  for (const Row& row : kept) EXPECT_EQ(row["status"], "ok");
+}
+
+}  // namespace
+}  // namespace noisefloor
