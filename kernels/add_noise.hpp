@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
-#include <type_traits>
 
 #include "kernels/contract.hpp"
 #include "kernels/kernel.hpp"
@@ -99,11 +98,9 @@ struct AddNoise {
     return lanes;
   }
 
-  struct Pairs {
-    Floats radius, cosine, sine;
-  };
-
-  static Pairs box_muller(const Words& x, const Words& y) noexcept {
+  /// 2·W normals of one register: the even samples are radius·cosine, the odd ones radius·sine. (References,
+  /// since a returned struct would be written to memory first.)
+  static void box_muller(const Words& x, const Words& y, Floats& radius, Floats& cosine, Floats& sine) noexcept {
     const Words bits = bits_as<std::uint32_t>(to_float(bits_as<std::int32_t>(x | Words(1U))));
     const Ints magnitude = bits_as<std::int32_t>(bits & Words(0x7fffffffU));
     const Floats units = to_float(magnitude - Ints(0x4f000000));
@@ -112,99 +109,66 @@ struct AddNoise {
     bump = fma(bump, t, Floats(kLogBump[2]));
     bump = fma(bump, t, Floats(kLogBump[1]));
     bump = fma(bump, t, Floats(kLogBump[0]));
-    const Floats squared = fma(fma(-t, t, Floats(0.25F)), bump, units * Floats(kLogSlope));
+    const Floats width = Fused<Arch>::multiply_subtract_from(t, t, Floats(0.25F));
+    const Floats squared = fma(width, bump, units * Floats(kLogSlope));
     const Words root = bits_as<std::uint32_t>(square_root(squared));
-    const Floats radius = bits_as<float>(root | (bits & Words(0x80000000U)));
+    radius = bits_as<float>(root | (bits & Words(0x80000000U)));
 
     const Floats a = to_float(bits_as<std::int32_t>(y)) * Floats(0x1p-32F);
     const Floats q = a * a;
-    Floats sine = fma(Floats(kSine[3]), q, Floats(kSine[2]));
+    sine = fma(Floats(kSine[3]), q, Floats(kSine[2]));
     sine = fma(sine, q, Floats(kSine[1]));
     sine = a * fma(sine, q, Floats(kSine[0]));
-    Floats cosine = fma(Floats(kCosine[3]), q, Floats(kCosine[2]));
+    cosine = fma(Floats(kCosine[3]), q, Floats(kCosine[2]));
     cosine = fma(cosine, q, Floats(kCosine[1]));
     cosine = fma(cosine, q, Floats(kCosine[0]));
-    return {radius, cosine, sine};
   }
 
-  /// The next 32 samples' worth: reach[k]·direction[k] in sample order is sigma·z, W samples a register.
-  struct Group {
-    Floats reach[kRegisters];  // sigma·radius of the lanes
-    Floats cosine[kRegisters], sine[kRegisters];
-  };
+  static constexpr std::size_t kSpan = 2 * kWidth;  ///< samples of one register's pairs
 
-  static Group next_group(Lanes& lanes, const Floats& sigma) noexcept {
-    Group group;
-    const Words first(lanes.counter[0]);
-    const Words second(lanes.counter[1]);
-    lanes.counter += 2;
-    for (std::size_t r = 0; r < kRegisters; ++r) {
-      const Words x = lanes.next(r, first);
-      const Words y = lanes.next(r, second);
-      const Pairs pairs = box_muller(x, y);
-      group.reach[r] = pairs.radius * sigma;
-      group.cosine[r] = pairs.cosine;
-      group.sine[r] = pairs.sine;
-    }
-    return group;
-  }
-
-  /// Samples of a group that are the caller's; the others are padding, which is 0.
+  /// Samples of a span that are the caller's; the others are padding, which is 0.
   struct Range {
-    std::size_t first = 0, last = kGroupSamples;
+    std::size_t first = 0, last = kSpan;
   };
 
-  // Each format adds one group of 32 samples and keeps count of what saturated within the range.
+  // Each format adds the noise of one span, sigma·radius × cosine or sine, and keeps count of what saturated
+  // within the range.
 
   struct FloatFormat {
     using Sample = float;
     Floats sigma;
     std::size_t saturated() const noexcept { return 0; }
     void end_block() noexcept {}
-    void add(const float* in, float* out, Lanes& lanes, Range = {}) noexcept {
-      const Group group = next_group(lanes, sigma);
-      for (std::size_t r = 0; r < kRegisters; ++r) {
-        const float* cosine_in = in + r * kWidth;
-        const float* sine_in = cosine_in + kLanes;
-        const Floats first = fma(group.reach[r], group.cosine[r], Floats::load_unaligned(cosine_in));
-        const Floats second = fma(group.reach[r], group.sine[r], Floats::load_unaligned(sine_in));
-        first.store_unaligned(out + r * kWidth);
-        second.store_unaligned(out + kLanes + r * kWidth);
-      }
+    void add(const float* in, float* out, const Floats& reach, const Floats& cosine, const Floats& sine,
+             Range) noexcept {
+      Floats low, high;
+      Interleave<Arch>::floats(reach * cosine, reach * sine, low, high);
+      low = low + Floats::load_unaligned(in);
+      high = high + Floats::load_unaligned(in + kWidth);
+      low.store_unaligned(out);
+      high.store_unaligned(out + kWidth);
     }
   };
-
-  /// Spills a group to memory in sample order, for the formats that go on in plain loops.
-  static void spill(const Group& group, float* reach, float* direction) noexcept {
-    for (std::size_t r = 0; r < kRegisters; ++r) {
-      group.reach[r].store_aligned(reach + r * kWidth);
-      group.reach[r].store_aligned(reach + kLanes + r * kWidth);
-      group.cosine[r].store_aligned(direction + r * kWidth);
-      group.sine[r].store_aligned(direction + kLanes + r * kWidth);
-    }
-  }
 
   struct DoubleFormat {
     using Sample = double;
     Floats sigma;
     std::size_t saturated() const noexcept { return 0; }
     void end_block() noexcept {}
-    void add(const double* in, double* out, Lanes& lanes, Range = {}) noexcept {
-      alignas(64) float reach[kGroupSamples];
-      alignas(64) float direction[kGroupSamples];
-      spill(next_group(lanes, sigma), reach, direction);
-      for (std::size_t k = 0; k < kGroupSamples; ++k) {
-        out[k] = __builtin_fma(static_cast<double>(reach[k]), static_cast<double>(direction[k]), in[k]);
-      }
+    void add(const double* in, double* out, const Floats& reach, const Floats& cosine, const Floats& sine,
+             Range) noexcept {
+      alignas(64) float noise[kSpan];
+      spill(reach * cosine, reach * sine, noise);
+      for (std::size_t k = 0; k < kSpan; ++k) out[k] = in[k] + static_cast<double>(noise[k]);
     }
   };
 
-  /// int16 noise that fits int16: added with the saturating instruction. Padding cannot saturate.
+  /// int16 noise that fits int16, in steps of 1: rounded by kRounder, added with the saturating instruction.
+  /// Padding cannot saturate.
   struct ShortFormat {
     using Sample = std::int16_t;
     Floats sigma;
-    int shift;
-    Shorts tally = Shorts(std::int16_t{0});  // saturated samples by element, of this block: at most 128
+    Shorts tally = Shorts(std::int16_t{0});  // saturated samples by element, of this block: at most 4096 / W
     std::size_t total = 0;
 
     std::size_t saturated() const noexcept { return total; }
@@ -214,47 +178,39 @@ struct AddNoise {
       for (const std::int16_t count : counts) total += static_cast<std::size_t>(count);
       tally = Shorts(std::int16_t{0});
     }
-    void add(const std::int16_t* in, std::int16_t* out, Lanes& lanes, Range = {}) noexcept {
-      const Group group = next_group(lanes, sigma);
-      Ints noise[2 * kRegisters];
-      for (std::size_t r = 0; r < kRegisters; ++r) {
-        noise[r] = to_int(group.reach[r] * group.cosine[r]);
-        noise[kRegisters + r] = to_int(group.reach[r] * group.sine[r]);
-      }
-      if (shift != 0) {
-        for (Ints& n : noise) n = n << shift;
-      }
-      for (std::size_t k = 0; k < kRegisters; ++k) {
-        const Shorts packed = Narrowing<Arch>::pack(noise[2 * k], noise[2 * k + 1]);
-        const Shorts samples = Shorts::load_unaligned(in + k * Shorts::size);
-        const Shorts sum = xsimd::sadd(samples, packed);
-        tally = tally + xsimd::select(sum != samples + packed, Shorts(std::int16_t{1}), Shorts(std::int16_t{0}));
-        sum.store_unaligned(out + k * Shorts::size);
-      }
+    void add(const std::int16_t* in, std::int16_t* out, const Floats& reach, const Floats& cosine, const Floats& sine,
+             Range) noexcept {
+      const Floats even = fma(reach, cosine, Floats(kRounder));
+      const Floats odd = fma(reach, sine, Floats(kRounder));
+      const Shorts noise = Interleave<Arch>::shorts(bits_as<std::uint32_t>(even), bits_as<std::uint32_t>(odd));
+      const Shorts samples = Shorts::load_unaligned(in);
+      const Shorts sum = xsimd::sadd(samples, noise);
+      tally = Tally<Arch>::add_where_different(tally, sum, samples + noise);
+      sum.store_unaligned(out);
     }
   };
 
-  /// Integer noise of any size, for T = int16 and int32: rounded and added in wider integers.
+  /// Integer noise of any size, for T = int16 and int32, in float64: every product is exact, and so is every
+  /// sum that does not saturate.
   template <class T>
   struct WideFormat {
     using Sample = T;
-    // Every sum that does not saturate is exact: a whole number of at most 17 or 33 bits.
-    using Real = std::conditional_t<sizeof(T) == 2, float, double>;
-    static constexpr Real kLow = static_cast<Real>(std::numeric_limits<T>::min());
-    static constexpr Real kHigh = static_cast<Real>(std::numeric_limits<T>::max());
+    static constexpr double kLow = static_cast<double>(std::numeric_limits<T>::min());
+    static constexpr double kHigh = static_cast<double>(std::numeric_limits<T>::max());
     Floats sigma;
     int step;
     std::size_t total = 0;
 
     std::size_t saturated() const noexcept { return total; }
     void end_block() noexcept {}
-    void add(const T* in, T* out, Lanes& lanes, Range range = {}) noexcept {
-      alignas(64) float reach[kGroupSamples];
-      alignas(64) float direction[kGroupSamples];
-      spill(next_group(lanes, sigma), reach, direction);
+    void add(const T* in, T* out, const Floats& reach, const Floats& cosine, const Floats& sine, Range range) noexcept {
+      alignas(64) float reaches[kSpan];
+      alignas(64) float directions[kSpan];
+      spill(reach, reach, reaches);
+      spill(cosine, sine, directions);
       for (std::size_t k = range.first; k < range.last; ++k) {
-        const Real noise = static_cast<Real>(__builtin_rintf(reach[k] * direction[k]));
-        const Real sum = static_cast<Real>(in[k]) + noise * static_cast<Real>(step);
+        const double noise = __builtin_rint(static_cast<double>(reaches[k]) * static_cast<double>(directions[k]));
+        const double sum = static_cast<double>(in[k]) + noise * static_cast<double>(step);
         const bool low = sum < kLow;
         const bool high = sum > kHigh;
         total += static_cast<std::size_t>(low | high);
@@ -262,6 +218,32 @@ struct AddNoise {
       }
     }
   };
+
+  /// Stores 2·W floats in the order of the samples.
+  static void spill(const Floats& even, const Floats& odd, float* to) noexcept {
+    Floats low, high;
+    Interleave<Arch>::floats(even, odd, low, high);
+    low.store_aligned(to);
+    high.store_aligned(to + kWidth);
+  }
+
+  /// Adds the noise of the next 32 samples, of which [first, last) are the caller's.
+  template <class Format>
+  static void add_group(Format& format, const typename Format::Sample* in, typename Format::Sample* out, Lanes& lanes,
+                        std::size_t first = 0, std::size_t last = kGroupSamples) noexcept {
+    const Words x_count(lanes.counter[0]);
+    const Words y_count(lanes.counter[1]);
+    lanes.counter += 2;
+    for (std::size_t r = 0; r < kRegisters; ++r) {
+      const Words x = lanes.next(r, x_count);
+      const Words y = lanes.next(r, y_count);
+      Floats radius, cosine, sine;
+      box_muller(x, y, radius, cosine, sine);
+      const std::size_t at = r * kSpan;
+      const Range range{first > at ? first - at : 0, last < at + kSpan ? (last > at ? last - at : 0) : kSpan};
+      format.add(in + at, out + at, radius * format.sigma, cosine, sine, range);
+    }
+  }
 
   /// Walks [first, first + n) block by block; whole groups go straight, partial ones through a copy.
   template <class Format>
@@ -271,7 +253,7 @@ struct AddNoise {
     const auto partial = [&](std::size_t skip, std::size_t count, Lanes& lanes) {
       alignas(64) Sample padded[kGroupSamples] = {};
       std::memcpy(padded + skip, in, count * sizeof(Sample));
-      format.add(padded, padded, lanes, {skip, skip + count});
+      add_group(format, padded, padded, lanes, skip, skip + count);
       std::memcpy(out, padded + skip, count * sizeof(Sample));
     };
     std::uint64_t block = first / kBlockSamples;
@@ -294,7 +276,7 @@ struct AddNoise {
         left -= count;
       }
       for (; left >= kGroupSamples; left -= kGroupSamples) {
-        format.add(in, out, lanes);
+        add_group(format, in, out, lanes);
         in += kGroupSamples;
         out += kGroupSamples;
       }
@@ -317,11 +299,8 @@ struct AddNoise {
       std::memmove(out, in, n * sizeof *out);
       return 0;
     }
-    const float per_step = sigma / static_cast<float>(step);
-    if (sigma * kLargestNormal + static_cast<float>(step) < 32767.0F) {
-      return run(ShortFormat{Floats(per_step), __builtin_ctz(static_cast<unsigned>(step))}, in, out, n, key, first);
-    }
-    return run(WideFormat<std::int16_t>{Floats(per_step), step}, in, out, n, key, first);
+    if (step == 1 && sigma * kLargestNormal < 32767.0F) return run(ShortFormat{Floats(sigma)}, in, out, n, key, first);
+    return run(WideFormat<std::int16_t>{Floats(sigma / static_cast<float>(step)), step}, in, out, n, key, first);
   }
 
   static std::size_t i32(const std::int32_t* in, std::int32_t* out, std::size_t n, float sigma, int step, NoiseKey key,

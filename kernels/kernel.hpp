@@ -24,7 +24,7 @@ using AddNoiseI16 = std::size_t(const std::int16_t* in, std::int16_t* out, std::
                                 NoiseKey key, std::uint64_t first_sample) noexcept;
 using AddNoiseI32 = std::size_t(const std::int32_t* in, std::int32_t* out, std::size_t n, float sigma, int step,
                                 NoiseKey key, std::uint64_t first_sample) noexcept;
-// Floating-point noise: the exact product sigma·radius × cosine is added with one rounding.
+// Floating-point noise is float32, and added as it is.
 using AddNoiseF32 = void(const float* in, float* out, std::size_t n, float sigma, NoiseKey key,
                          std::uint64_t first_sample) noexcept;
 using AddNoiseF64 = void(const double* in, double* out, std::size_t n, float sigma, NoiseKey key,

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
-#include <type_traits>
 
 #include "kernels/contract.hpp"
 #include "kernels/kernel.hpp"
@@ -55,10 +54,10 @@ struct LaneLoops {
         keep(lane, l);
         const typename N::Pair pair = N::box_muller(x, y);
         const float scaled = pair.radius * sigma;
-        reach[l] = scaled;
-        reach[kLanes + l] = scaled;
-        direction[l] = pair.cosine;
-        direction[kLanes + l] = pair.sine;
+        reach[2 * l] = scaled;
+        reach[2 * l + 1] = scaled;
+        direction[2 * l] = pair.cosine;
+        direction[2 * l + 1] = pair.sine;
       }
       counter += 2;
     }
@@ -75,43 +74,54 @@ struct LaneLoops {
     std::uint32_t first, last;
   };
 
-  /// out = in + round(noise / step)·step, saturated. sigma is in steps. Returns how many saturated.
-  template <class T>
-  static std::size_t add_integers(const T* in, T* out, const Group& group, int step, Range range) noexcept {
-    // Every sum that does not saturate is exact: a whole number of at most 17 or 33 bits.
-    using Real = std::conditional_t<sizeof(T) == 2, float, double>;
+  /// out = in + round(noise / step)·step, saturated; the group's sigma is in steps. Returns how many saturated.
+  /// `Real` holds every product that is rounded, and every sum that does not saturate, exactly.
+  template <class Real, class T, class Round>
+  static std::size_t add_integers(const T* in, T* out, const Group& group, int step, Range range,
+                                  Round round) noexcept {
     constexpr Real kLow = static_cast<Real>(std::numeric_limits<T>::min());
     constexpr Real kHigh = static_cast<Real>(std::numeric_limits<T>::max());
     int saturated = 0;
 #pragma omp simd reduction(+ : saturated)
     for (std::uint32_t k = range.first; k < range.last; ++k) {
-      const Real noise = static_cast<Real>(__builtin_rintf(group.reach[k] * group.direction[k]));
-      const Real sum = static_cast<Real>(in[k]) + noise * static_cast<Real>(step);
+      const Real sum = static_cast<Real>(in[k]) + round(group.reach[k], group.direction[k]) * static_cast<Real>(step);
       saturated += static_cast<int>(sum < kLow) + static_cast<int>(sum > kHigh);
       out[k] = static_cast<T>(static_cast<std::int32_t>(sum < kLow ? kLow : sum > kHigh ? kHigh : sum));
     }
     return static_cast<std::size_t>(saturated);
   }
 
-  static std::size_t add(const std::int16_t* in, std::int16_t* out, const Group& group, int step,
-                         Range range) noexcept {
-    return add_integers(in, out, group, step, range);
+  template <class T>
+  static std::size_t add_exactly(const T* in, T* out, const Group& group, int step, Range range) noexcept {
+    return add_integers<double>(in, out, group, step, range, [](float reach, float direction) {
+      return __builtin_rint(static_cast<double>(reach) * static_cast<double>(direction));
+    });
   }
-  static std::size_t add(const std::int32_t* in, std::int32_t* out, const Group& group, int step,
-                         Range range) noexcept {
-    return add_integers(in, out, group, step, range);
+
+  static std::size_t add(const std::int16_t* in, std::int16_t* out, const Group& group, int step, Range range,
+                         float per_step) noexcept {
+    if (per_step * kLargestNormal >= 0x1p22F) return add_exactly(in, out, group, step, range);
+    return add_integers<float>(in, out, group, step, range, [](float reach, float direction) {
+      return N::fma(reach, direction, kRounder) - kRounder;
+    });
   }
-  static std::size_t add(const float* in, float* out, const Group& group, int, Range range) noexcept {
-#pragma omp simd
-    for (std::uint32_t k = range.first; k < range.last; ++k) out[k] = N::fma(group.reach[k], group.direction[k], in[k]);
-    return 0;
+  static std::size_t add(const std::int32_t* in, std::int32_t* out, const Group& group, int step, Range range,
+                         float) noexcept {
+    return add_exactly(in, out, group, step, range);
   }
-  static std::size_t add(const double* in, double* out, const Group& group, int, Range range) noexcept {
+  template <class T>
+  static std::size_t add_floats(const T* in, T* out, const Group& group, Range range) noexcept {
 #pragma omp simd
     for (std::uint32_t k = range.first; k < range.last; ++k) {
-      out[k] = __builtin_fma(static_cast<double>(group.reach[k]), static_cast<double>(group.direction[k]), in[k]);
+      out[k] = in[k] + static_cast<T>(group.reach[k] * group.direction[k]);
     }
     return 0;
+  }
+  static std::size_t add(const float* in, float* out, const Group& group, int, Range range, float) noexcept {
+    return add_floats(in, out, group, range);
+  }
+  static std::size_t add(const double* in, double* out, const Group& group, int, Range range, float) noexcept {
+    return add_floats(in, out, group, range);
   }
 
   template <class T>
@@ -138,12 +148,13 @@ struct LaneLoops {
       const std::size_t skip = offset % kGroupSamples;
       const std::size_t count = kGroupSamples - skip < n ? kGroupSamples - skip : n;
       if (count == kGroupSamples) {
-        saturated += add(in, out, group, step, Range{0, kGroupSamples});
+        saturated += add(in, out, group, step, Range{0, kGroupSamples}, per_step);
       } else {
         T padded[kGroupSamples] = {};
         std::memcpy(padded + skip, in, count * sizeof(T));
         const auto begin = static_cast<std::uint32_t>(skip);
-        saturated += add(padded, padded, group, step, Range{begin, begin + static_cast<std::uint32_t>(count)});
+        saturated +=
+            add(padded, padded, group, step, Range{begin, begin + static_cast<std::uint32_t>(count)}, per_step);
         std::memcpy(out, padded + skip, count * sizeof(T));
       }
       in += count;

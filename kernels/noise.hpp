@@ -12,8 +12,8 @@ namespace noisefloor {
 //
 //   block  b = i / 4096            each block is seeded afresh
 //   group  g = (i % 4096) / 32     each of 16 lanes draws one pair of normals per group
-//   lane   l = i % 16              the first 16 samples of a group are the cosines of lanes 0…15,
-//   part   h = (i % 32) / 16       the last 16 (h = 1) the sines of the same lanes
+//   lane   l = (i % 32) / 2        neighbours are a pair: an even sample is the cosine of its lane,
+//   part   i % 2                   an odd one the sine
 //
 // Lane l of block b starts as sfc32 with counter 1 and a, b, c = the first three words of
 // philox4x32_10(key = seed, counter = {b mod 2^32, 16·(b / 2^32) + l, stream}), low words first.
@@ -60,6 +60,12 @@ inline constexpr float kLogBump[5] = {-0x1.e26c1ap-2F, 0x1.b1ae8p-3F, -0x1.b9313
 // sin(πa)/a and cos(πa) as polynomials in a², |a| <= 1/2; minimax errors 9.4e-7 (relative), 6.7e-6.
 inline constexpr float kSine[4] = {0x1.921f9cp1F, -0x1.4ab628p2F, 0x1.4594dcp1F, -0x1.1de632p-1F};
 inline constexpr float kCosine[4] = {0x1.ffff2p-1F, -0x1.3bc5a4p2F, 0x1.02a468p2F, -0x1.38dd76p0F};
+
+// With r = radius·sigma (float32), sample i of a floating-point signal gets the float32 product r·cosine or
+// r·sine added; an integer signal gets the exact product rounded to an integer, ties to even.
+
+/// Added to a product below 2^22 in magnitude with one rounding, it leaves the nearest integer in the low bits.
+inline constexpr float kRounder = 0x1.8p23F;
 
 /// The definition in scalar code. `Unit` is a type of the including translation unit (in an anonymous
 /// namespace), so that no two units with different instruction sets share an inline function.

@@ -1,5 +1,5 @@
 // What xsimd 8.1 lacks, or newer ones spell differently: bit casts, fused multiply-add, rotate,
-// square root, widening multiply, narrowing with saturation. For kernel units only.
+// square root, widening multiply, interleaving. For kernel units only.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -32,18 +32,13 @@ inline Batch<float, Arch> to_float(const Batch<std::int32_t, Arch>& x) noexcept 
   return xsimd::to_float(x);
 }
 
-/// float32 to the nearest integer, ties to even. |x| < 2^31.
-template <class Arch>
-inline Batch<std::int32_t, Arch> to_int(const Batch<float, Arch>& x) noexcept {
-  return xsimd::nearbyint_as_int(x);
-}
-
-/// x·y + z with one rounding. Primary: xsimd's, which is fused for fma3<avx2> and neon64.
+/// x·y + z and z - x·y with one rounding. Primary: xsimd's, which is fused for fma3<avx2> and neon64.
 template <class Arch>
 struct Fused {
-  static Batch<float, Arch> multiply_add(const Batch<float, Arch>& x, const Batch<float, Arch>& y,
-                                         const Batch<float, Arch>& z) noexcept {
-    return xsimd::fma(x, y, z);
+  using Floats = Batch<float, Arch>;
+  static Floats multiply_add(const Floats& x, const Floats& y, const Floats& z) noexcept { return xsimd::fma(x, y, z); }
+  static Floats multiply_subtract_from(const Floats& x, const Floats& y, const Floats& z) noexcept {
+    return xsimd::fma(-x, y, z);
   }
 };
 
@@ -61,9 +56,31 @@ inline Batch<float, Arch> square_root(const Batch<float, Arch>& x) noexcept {
 template <class Arch>
 struct Widening;
 
-/// int16 from two batches of int32, with saturation: first all of `low`, then all of `high`.
+/// Two batches as one sequence that takes from them in turn: even[0], odd[0], even[1], …
 template <class Arch>
-struct Narrowing;
+struct Interleave {
+  using Floats = Batch<float, Arch>;
+  using Words = Batch<std::uint32_t, Arch>;
+  using Shorts = Batch<std::int16_t, Arch>;
+
+  static void floats(const Floats& even, const Floats& odd, Floats& low, Floats& high) noexcept {
+    low = xsimd::zip_lo(even, odd);
+    high = xsimd::zip_hi(even, odd);
+  }
+  /// Of the low 16 bits of each element.
+  static Shorts shorts(const Words& even, const Words& odd) noexcept {
+    return bits_as<std::int16_t>((even & Words(0xffffU)) | (odd << 16));
+  }
+};
+
+/// Adds 1 to the elements of `tally` in which a and b differ.
+template <class Arch>
+struct Tally {
+  using Shorts = Batch<std::int16_t, Arch>;
+  static Shorts add_where_different(const Shorts& tally, const Shorts& a, const Shorts& b) noexcept {
+    return tally + xsimd::select(a != b, Shorts(std::int16_t{1}), Shorts(std::int16_t{0}));
+  }
+};
 
 #if defined(__AVX512BW__)
 template <>
@@ -72,6 +89,9 @@ struct Fused<xsimd::avx512bw> {
   static Floats multiply_add(const Floats& x, const Floats& y, const Floats& z) noexcept {
     return _mm512_fmadd_ps(x, y, z);
   }
+  static Floats multiply_subtract_from(const Floats& x, const Floats& y, const Floats& z) noexcept {
+    return _mm512_fnmadd_ps(x, y, z);
+  }
 };
 template <>
 struct Widening<xsimd::avx512bw> {
@@ -79,12 +99,25 @@ struct Widening<xsimd::avx512bw> {
   static Words multiply(const Words& x, const Words& y) noexcept { return _mm512_mul_epu32(x, y); }
 };
 template <>
-struct Narrowing<xsimd::avx512bw> {
-  using Ints = Batch<std::int32_t, xsimd::avx512bw>;
+struct Interleave<xsimd::avx512bw> {
+  using Floats = Batch<float, xsimd::avx512bw>;
+  using Words = Batch<std::uint32_t, xsimd::avx512bw>;
   using Shorts = Batch<std::int16_t, xsimd::avx512bw>;
-  static Shorts pack(const Ints& low, const Ints& high) noexcept {
-    const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
-    return _mm512_permutexvar_epi64(order, _mm512_packs_epi32(low, high));
+  static void floats(const Floats& even, const Floats& odd, Floats& low, Floats& high) noexcept {
+    const __m512i first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i second = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    low = _mm512_permutex2var_ps(even, first, odd);
+    high = _mm512_permutex2var_ps(even, second, odd);
+  }
+  static Shorts shorts(const Words& even, const Words& odd) noexcept {
+    return _mm512_mask_blend_epi16(0xAAAAAAAAU, even, _mm512_slli_epi32(odd, 16));
+  }
+};
+template <>
+struct Tally<xsimd::avx512bw> {
+  using Shorts = Batch<std::int16_t, xsimd::avx512bw>;
+  static Shorts add_where_different(const Shorts& tally, const Shorts& a, const Shorts& b) noexcept {
+    return _mm512_mask_sub_epi16(tally, _mm512_cmpneq_epi16_mask(a, b), tally, _mm512_set1_epi16(-1));
   }
 };
 #elif defined(__AVX2__)
@@ -94,11 +127,26 @@ struct Widening<xsimd::fma3<xsimd::avx2>> {
   static Words multiply(const Words& x, const Words& y) noexcept { return _mm256_mul_epu32(x, y); }
 };
 template <>
-struct Narrowing<xsimd::fma3<xsimd::avx2>> {
-  using Ints = Batch<std::int32_t, xsimd::fma3<xsimd::avx2>>;
+struct Interleave<xsimd::fma3<xsimd::avx2>> {
+  using Floats = Batch<float, xsimd::fma3<xsimd::avx2>>;
+  using Words = Batch<std::uint32_t, xsimd::fma3<xsimd::avx2>>;
   using Shorts = Batch<std::int16_t, xsimd::fma3<xsimd::avx2>>;
-  static Shorts pack(const Ints& low, const Ints& high) noexcept {
-    return _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xD8);
+  static void floats(const Floats& even, const Floats& odd, Floats& low, Floats& high) noexcept {
+    const __m256 first = _mm256_unpacklo_ps(even, odd);
+    const __m256 second = _mm256_unpackhi_ps(even, odd);
+    low = _mm256_permute2f128_ps(first, second, 0x20);
+    high = _mm256_permute2f128_ps(first, second, 0x31);
+  }
+  static Shorts shorts(const Words& even, const Words& odd) noexcept {
+    return _mm256_blend_epi16(even, _mm256_slli_epi32(odd, 16), 0xAA);
+  }
+};
+template <>
+struct Tally<xsimd::fma3<xsimd::avx2>> {
+  using Shorts = Batch<std::int16_t, xsimd::fma3<xsimd::avx2>>;
+  static Shorts add_where_different(const Shorts& tally, const Shorts& a, const Shorts& b) noexcept {
+    // Equal elements compare to -1: 1 + (-1) for them, 1 for the others.
+    return _mm256_add_epi16(tally, _mm256_add_epi16(_mm256_cmpeq_epi16(a, b), _mm256_set1_epi16(1)));
   }
 };
 #elif defined(__aarch64__)
@@ -106,12 +154,6 @@ template <>
 struct Widening<xsimd::neon64> {
   using Words = Batch<std::uint64_t, xsimd::neon64>;
   static Words multiply(const Words& x, const Words& y) noexcept { return vmull_u32(vmovn_u64(x), vmovn_u64(y)); }
-};
-template <>
-struct Narrowing<xsimd::neon64> {
-  using Ints = Batch<std::int32_t, xsimd::neon64>;
-  using Shorts = Batch<std::int16_t, xsimd::neon64>;
-  static Shorts pack(const Ints& low, const Ints& high) noexcept { return vqmovn_high_s32(vqmovn_s32(low), high); }
 };
 #endif
 

@@ -139,7 +139,8 @@ class Recomputed {
   /// The integer noise of sample i before it is added: rounded to a multiple of `step`.
   std::int64_t whole(std::uint64_t i, float sigma, int step) {
     const Polar p = at(i);
-    return std::llrint((p.radius * (sigma / static_cast<float>(step))) * p.direction) * step;
+    const float reach = p.radius * (sigma / static_cast<float>(step));
+    return std::llrint(static_cast<double>(reach) * static_cast<double>(p.direction)) * step;
   }
 
  private:
@@ -154,8 +155,8 @@ class Recomputed {
         const std::uint32_t x = lane.next();
         const std::uint32_t y = lane.next();
         const typename N::Pair pair = N::box_muller(x, y);
-        polar_[group * kGroupSamples + l] = {pair.radius, pair.cosine};
-        polar_[group * kGroupSamples + kLanes + l] = {pair.radius, pair.sine};
+        polar_[group * kGroupSamples + 2 * l] = {pair.radius, pair.cosine};
+        polar_[group * kGroupSamples + 2 * l + 1] = {pair.radius, pair.sine};
       }
     }
     block_ = block;
