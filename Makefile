@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help bench test test-long check format install clean configure build
+.PHONY: help bench test test-long check format install clean configure build quality micro
 
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
@@ -18,6 +18,8 @@ help:
 	@echo 'make test       dependencies, build, the fast tests'
 	@echo 'make check      format, lint, types, then make test with warnings as errors: what CI runs'
 	@echo 'make test-long  the long tests, and the fast C++ tests under sanitizers and clang'
+	@echo 'make quality    the noise: 2^30 samples and more a test, and dieharder; writes the table in docs/NOISE.md'
+	@echo 'make micro      the kernels beside other generators and the limits, as a table'
 	@echo 'make format     format all C++ and Python'
 	@echo 'make install    install the program under PREFIX (/usr/local), within DESTDIR if set'
 	@echo 'make clean      remove build/ and the cached test signals and outputs'
@@ -64,6 +66,16 @@ test-long:
 	  $$fixed cmake --build --preset $$preset -j $(JOBS); \
 	  $$fixed ctest --preset $$preset -L fast -LE script -j $(JOBS) --no-tests=error; \
 	done
+
+quality:
+	@scripts/bootstrap bench test quality
+	@$(MAKE) build TESTS=ON
+	@"$$(scripts/find_python)" -B scripts/quality.py --write docs/NOISE.md
+
+micro:
+	@scripts/bootstrap bench peers
+	@$(MAKE) build
+	@"$$(scripts/find_python)" -B scripts/kernel_table.py
 
 format:
 	@scripts/bootstrap check
