@@ -487,7 +487,11 @@ int process(const ProcessOptions& options) {
   const StopOnSignal stop_on_signal;
   make_folders(target.root);
   for (const std::string& folder : folders) {
-    make_folders(folder);
+    try {
+      make_folders(folder);
+    } catch (const Error&) {
+      continue;  // the tasks that write there will say so; the others go on
+    }
     remove_stale(folder);
   }
   Manifest manifest(options.manifest, options.resume);

@@ -286,6 +286,15 @@ class Outputs(ProcessTest):
         result = self.run_program(self.sounds / "a.wav", self.top / "a.flac", status=2)
         self.assertIn("format is kept", result.stderr)
 
+    def test_of_one_folder_that_cannot_be_made_do_not_stop_the_others(self) -> None:
+        write_wav(self.sounds / "a.wav", 100)
+        write_wav(self.sounds / "deep" / "b.wav", 100)
+        self.out.mkdir()
+        (self.out / "deep").write_text("in the way")
+        result = self.run_program("--recursive", self.sounds, self.out, status=1)
+        self.assertIn("b.wav", result.stderr)
+        self.assertEqual(sorted(os.listdir(self.out)), ["a.wav", "deep"])
+
     def test_of_odd_names(self) -> None:
         names = [
             b"-dash.wav",
