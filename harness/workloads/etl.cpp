@@ -358,7 +358,8 @@ EtlOutcome EtlWorkload::run_task(std::uint32_t task) const {
   const auto channels = static_cast<std::size_t>(facts.channels);
   const std::size_t frame_bytes = facts.frame_bytes();
   for (std::uint64_t sample = 0;;) {
-    if (options_.stop != nullptr && options_.stop->load(std::memory_order_relaxed)) throw Error(std::string(kInterrupted));
+    if (options_.stop != nullptr && options_.stop->load(std::memory_order_relaxed))
+      throw Error(std::string(kInterrupted));
     // The first piece is shorter by the header, so that all others begin at a page of the file.
     const std::size_t wanted = piece_frames(writer.offset(), buffer.size(), frame_bytes);
     const std::size_t got = reader.read(buffer.data(), wanted);
