@@ -18,6 +18,11 @@ namespace {
 
 using std::chrono::nanoseconds;
 
+// A repetition that something disturbs looks like one that needs few iterations, or like long tasks.
+constexpr int kTrialRepetitions = 5;
+constexpr int kTrialWarmups = 1;
+constexpr std::uint64_t kMostIterations = std::uint64_t{1} << 30U;
+
 constexpr std::string_view kOk = "ok";
 constexpr std::string_view kSkipped = "skipped";
 
@@ -62,6 +67,17 @@ struct Trial {
   [[nodiscard]] const Row* row() const {
     return outcome && outcome->end == LaunchEnd::finished ? &outcome->rows.front() : nullptr;
   }
+  /// Wall times of the repetitions in ns, the shortest first; empty unless all have one.
+  [[nodiscard]] std::vector<std::uint64_t> walls() const {
+    std::vector<std::uint64_t> result;
+    for (const Row& one : outcome->rows) {
+      const auto wall = number(one["wall_ns"]);
+      if (!wall || *wall == 0) return {};
+      result.push_back(*wall);
+    }
+    std::sort(result.begin(), result.end());
+    return result;
+  }
   /// Why there is nothing to go by; empty if there is.
   [[nodiscard]] std::string problem() const {
     if (!outcome) return "not tried";
@@ -97,8 +113,8 @@ class Engine {
     if (added) {
       place->second.options.cell = cell;
       place->second.options.iterations = 0;
-      place->second.options.repetitions = 1;
-      place->second.options.warmups = 1;
+      place->second.options.repetitions = kTrialRepetitions;
+      place->second.options.warmups = kTrialWarmups;
       place->second.options.seed = plan_.seed;
       tries_.push_back(&place->second);
     }
@@ -152,11 +168,11 @@ class Engine {
     planned.calibration.reset();
     if (granularity.problem().empty()) {
       const Row& row = *granularity.row();
-      const auto wall = number(row["wall_ns"]);
+      const std::vector<std::uint64_t> walls = granularity.walls();
       const auto iterations = number(row["iterations"]);
       const std::uint64_t tasks = granularity.options.cell.tasks;
-      if (wall && iterations && *iterations != 0 && tasks != 0) {
-        planned.cell.task_ns = (*wall + *iterations * tasks / 2) / (*iterations * tasks);
+      if (!walls.empty() && iterations && *iterations != 0 && tasks != 0) {
+        planned.cell.task_ns = (walls[walls.size() / 2] + *iterations * tasks / 2) / (*iterations * tasks);
       }
     }
     const Row* row = own.row();
@@ -179,16 +195,20 @@ class Engine {
       return;
     }
     const auto iterations = number((*row)["iterations"]);
-    const auto wall = number((*row)["wall_ns"]);
-    if (!iterations || *iterations == 0 || *iterations > UINT32_MAX || !wall) {
+    const std::vector<std::uint64_t> walls = own.walls();
+    if (!iterations || *iterations == 0 || *iterations > kMostIterations || walls.empty()) {
       state.last_row = blank_row(planned.cell, state, "failed",
                                  fmt::format("calibrating: {}: {}", (*row)["status"], (*row)["message"]));
       return;
     }
-    // The trial holds a warm-up and a repetition beside start-up, doubling and checks.
-    const auto more = static_cast<std::uint64_t>(std::max(planned.warmups + planned.repetitions - 2, 0));
-    planned.calibration = Calibration{static_cast<std::uint32_t>(*iterations), *digest,
-                                      static_cast<std::uint64_t>(own.outcome->duration.count()) + more * *wall};
+    // Doubled on, should the launch have stopped too early: even the shortest repetition must be long enough.
+    std::uint64_t factor = 1;
+    while (walls.front() * factor < kLeastRepetitionNs && 2 * factor * *iterations <= kMostIterations) factor *= 2;
+    // The trial holds its repetitions beside start-up, doubling and checks.
+    const int more = std::max(planned.warmups + planned.repetitions - kTrialWarmups - kTrialRepetitions, 0);
+    const std::uint64_t expected_ns = static_cast<std::uint64_t>(own.outcome->duration.count()) +
+                                      static_cast<std::uint64_t>(more) * walls[walls.size() / 2];
+    planned.calibration = Calibration{static_cast<std::uint32_t>(factor * *iterations), *digest, factor * expected_ns};
   }
 
   // The rounds.

@@ -214,6 +214,7 @@ LaunchOutcome ProcessLauncher::launch(const LaunchRequest& request) {
   std::vector<std::string> words = launch_arguments(request.options);
   words.insert(words.begin(), program_);
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   std::string padding(kPaddingName);
@@ -296,7 +297,7 @@ LaunchOutcome ProcessLauncher::launch(const LaunchRequest& request) {
     throw system_error(fmt::format("cannot start {}", program_), exec_error);
   }
   const std::string said = last_line(messages);
-  const auto with_said = [&](std::string message) { return said.empty() ? message : message + ": " + said; };
+  const auto with_said = [&](const std::string& message) { return said.empty() ? message : message + ": " + said; };
   if (why == Why::interrupted) {
     outcome.end = LaunchEnd::interrupted;
     outcome.message = "interrupted";

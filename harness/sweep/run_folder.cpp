@@ -39,7 +39,7 @@ std::string make_run_folder(const std::string& parent, const std::string& name) 
   if (error)
     throw Error(fmt::format("cannot make the folder {}: {}; --out takes another one", base.string(), error.message()));
   for (int copy = 1;; ++copy) {
-    const std::string path = (base / (copy == 1 ? name : fmt::format("{}-{}", name, copy))).string();
+    std::string path = (base / (copy == 1 ? name : fmt::format("{}-{}", name, copy))).string();
     if (::mkdir(path.c_str(), 0777) == 0) return path;
     if (errno != EEXIST) {
       throw system_error(fmt::format("cannot make the folder {}; --out takes another parent folder", path), errno);

@@ -60,7 +60,7 @@ bool is_number(const Axis& axis) {
 
 /// The value as axis.set() takes it: "all" workers become their number. Throws UsageError.
 std::string resolve_value(const Axis& axis, const std::string& value) {
-  const std::string resolved = axis.name == "workers" && value == "all" ? std::to_string(available_workers()) : value;
+  std::string resolved = axis.name == "workers" && value == "all" ? std::to_string(available_workers()) : value;
   Cell scratch;
   axis.set(scratch, resolved);
   return resolved;
