@@ -4,7 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cctype>
+#include <fstream>
+#include <iomanip>
 #include <set>
+#include <sstream>
 
 #include "kernel_cases.hpp"
 
@@ -373,6 +377,76 @@ TEST(Table, EveryRowRunsTheCodeOfItsOwnUnit) {
   EXPECT_EQ(functions.size(), count) << "two kernels share code";
 }
 #endif
+
+// ---- The documented test vectors -----------------------------------------------------------------
+
+/// A row of the table in docs/NOISE.md.
+struct Vector {
+  NoiseKey key;
+  std::uint64_t first;
+  std::string format;
+  float sigma;
+  int step;
+  std::vector<std::string> samples;
+};
+
+std::vector<Vector> documented_vectors() {
+  std::ifstream document(NOISEFLOOR_SOURCE "/docs/NOISE.md");
+  std::vector<Vector> vectors;
+  bool inside = false;
+  for (std::string line; std::getline(document, line);) {
+    if (line == "<!-- vectors:begin -->") inside = true;
+    if (line == "<!-- vectors:end -->") break;
+    if (!inside || line.size() < 3 || std::isxdigit(static_cast<unsigned char>(line[2])) == 0) continue;
+    std::erase(line, '|');
+    std::istringstream words(line);
+    Vector row;
+    words >> std::hex >> row.key.seed >> row.key.stream >> std::dec >> row.first >> row.format >> row.sigma >> row.step;
+    for (std::string sample; words >> sample;) row.samples.push_back(sample);
+    vectors.push_back(row);
+  }
+  return vectors;
+}
+
+template <class T>
+std::string text_of(T sample) {
+  std::ostringstream text;
+  if constexpr (std::is_same_v<T, float>) {
+    text << std::hex << std::setw(8) << std::setfill('0') << __builtin_bit_cast(std::uint32_t, sample);
+  } else if constexpr (std::is_same_v<T, double>) {
+    text << std::hex << std::setw(16) << std::setfill('0') << __builtin_bit_cast(std::uint64_t, sample);
+  } else {
+    text << sample;
+  }
+  return text.str();
+}
+
+template <class T>
+std::vector<std::string> texts(const KernelCode& code, const Vector& row) {
+  std::vector<T> samples(row.samples.size());
+  add_noise(code, samples.data(), samples.data(), samples.size(),
+            {.sigma = row.sigma, .step = row.step, .key = row.key, .first = row.first});
+  std::vector<std::string> texts;
+  for (const T sample : samples) texts.push_back(text_of(sample));
+  return texts;
+}
+
+TEST(Vectors, EveryKernelGivesTheDocumentedOnes) {
+  const std::vector<Vector> vectors = documented_vectors();
+  ASSERT_GE(vectors.size(), 15U);
+  std::vector<NamedCode> codes = exact_kernels();
+  codes.push_back({"scalar", code_of("scalar")});
+  for (const Vector& row : vectors) {
+    ASSERT_EQ(row.samples.size(), 8U);
+    for (const auto& [name, code] : codes) {
+      const auto actual = row.format == "int16"     ? texts<std::int16_t>(code, row)
+                          : row.format == "int32"   ? texts<std::int32_t>(code, row)
+                          : row.format == "float32" ? texts<float>(code, row)
+                                                    : texts<double>(code, row);
+      EXPECT_EQ(actual, row.samples) << name << ", " << row.format << ", sigma " << row.sigma << ", from " << row.first;
+    }
+  }
+}
 
 // ---- What the noise is like, on fixed seeds -------------------------------------------------------
 
