@@ -36,9 +36,10 @@ build: configure
 bench:
 	@scripts/bootstrap bench
 	@$(MAKE) build
-	@$(release)/noisefloor run quick
-	@"$$(scripts/find_python)" plots/all.py results/latest
-	@cd results/latest && pwd -P
+	@status=0; $(release)/noisefloor run quick || status=$$?; \
+	if [ $$status -gt 1 ]; then exit $$status; fi; \
+	"$$(scripts/find_python)" plots/all.py results/latest || exit; \
+	(cd results/latest && pwd -P); exit $$status
 
 test:
 	@scripts/bootstrap bench test

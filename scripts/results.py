@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import gzip
 import json
 import sys
 import tomllib
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +121,8 @@ class Run:
 
 
 def load(path: str | Path) -> Run:
-    """Reads a run's folder, or a CSV file by itself (then without machine and plan).
+    """Reads a run's folder, or a CSV file by itself (then without machine and plan). Committed runs are
+    gzipped: observations.csv.gz.
 
     Throws ResultsError: no such run, a newer schema, a line that breaks the contract, or rows of
     several machines. What does not touch the rows' truth (a torn last line, an unreadable
@@ -127,6 +130,8 @@ def load(path: str | Path) -> Run:
     """
     path = Path(path)
     table = path / "observations.csv" if path.is_dir() else path
+    if path.is_dir() and not table.exists() and (path / "observations.csv.gz").exists():
+        table = path / "observations.csv.gz"
     warnings: list[str] = []
     frame = _read(table, warnings)
     machine: dict[str, Any] = {}
@@ -180,13 +185,16 @@ def _numeric() -> list[str]:
 def _read(table: Path, warnings: list[str]) -> pd.DataFrame:
     try:
         # Unlike splitlines(), only line feeds end a line here: a message may hold any other character.
-        text = table.read_bytes().decode("utf-8", errors="backslashreplace")
+        data = table.read_bytes()
+        if table.suffix == ".gz":
+            data = gzip.decompress(data)
+        text = data.decode("utf-8", errors="backslashreplace")
     except FileNotFoundError:
         raise ResultsError(
             f"{table}: no such file. Give a run's folder, such as results/latest, or an observations.csv"
         ) from None
-    except OSError as error:
-        raise ResultsError(f"{table}: {error.strerror}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise ResultsError(f"{table}: {getattr(error, 'strerror', None) or error}") from None
     lines = text.split("\n")
     torn = lines.pop()
     if not lines:
