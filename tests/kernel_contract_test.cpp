@@ -26,7 +26,9 @@ TYPED_TEST_SUITE(Contract, FormatTypes);
 TYPED_TEST(Contract, StopsAtBuffersThatOverlapInPart) {
   std::array<TypeParam, 65> room{};
   for (const auto& [name, code] : all_kernels()) {
-    const auto shifted = [&](std::size_t in, std::size_t out) { add_noise(code, &room[in], &room[out], 64, Call{}); };
+    const auto shifted = [&room, &code = code](std::size_t in, std::size_t out) {
+      add_noise(code, &room[in], &room[out], 64, Call{});
+    };
     EXPECT_DEATH(shifted(0, 1), "contract_holds") << name;
     EXPECT_DEATH(shifted(1, 0), "contract_holds") << name;
   }

@@ -36,7 +36,7 @@ struct Boost {
 /// Ziggurat of Marsaglia and Tsang over Tausworthe's generator.
 struct Gsl {
   struct Free {
-    void operator()(gsl_rng* generator) const noexcept { gsl_rng_free(generator); }
+    void operator()(gsl_rng* state) const noexcept { gsl_rng_free(state); }
   };
   std::unique_ptr<gsl_rng, Free> generator{gsl_rng_alloc(gsl_rng_taus2)};
   float operator()() { return static_cast<float>(gsl_ran_gaussian_ziggurat(generator.get(), 1.0)); }
