@@ -76,9 +76,8 @@ class Row:
 
     def markdown(self) -> str:
         p = f"{self.p:.2g}" if self.p < 0.001 else f"{self.p:.3f}"
-        return (
-            f"| {self.test} | {self.samples} | {self.statistic} | {p} | {self.verdict} | `{self.command}` |"
-        )
+        command = self.command.replace("|", "\\|")  # a bar ends a cell, in code too
+        return f"| {self.test} | {self.samples} | {self.statistic} | {p} | {self.verdict} | `{command}` |"
 
 
 HEADER: Final = "| test | N | statistic | p | verdict | command |\n| --- | --- | --- | --- | --- | --- |"

@@ -38,8 +38,8 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(verdicts, ["fail", "suspicious", "pass", "pass", "not run"])
 
     def test_rows_are_table_rows(self) -> None:
-        row = quality.Row("name", "2^30", "z = 1", 0.31731, "a b")
-        self.assertEqual(row.markdown(), "| name | 2^30 | z = 1 | 0.317 | pass | `a b` |")
+        row = quality.Row("name", "2^30", "z = 1", 0.31731, "a | b")
+        self.assertEqual(row.markdown(), "| name | 2^30 | z = 1 | 0.317 | pass | `a \\| b` |")
 
 
 class Float32(unittest.TestCase):
