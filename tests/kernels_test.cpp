@@ -174,7 +174,7 @@ TYPED_TEST_SUITE(Formats, FormatTypes);
 
 TYPED_TEST(Formats, StartAtEverySampleOfABlock) {
   using T = TypeParam;
-  constexpr std::size_t kCount = 2 * kBlockSamples;
+  constexpr std::size_t kCount = std::size_t{2} * kBlockSamples;
   std::vector<NamedCode> codes = exact_kernels();
   std::erase_if(codes, [](const NamedCode& code) { return code.name == "scalar_libm"; });  // the same loops as scalar
   codes.push_back({"scalar", code_of("scalar")});
@@ -427,6 +427,7 @@ std::vector<std::string> texts(const KernelCode& code, const Vector& row) {
   add_noise(code, samples.data(), samples.data(), samples.size(),
             {.sigma = row.sigma, .step = row.step, .key = row.key, .first = row.first});
   std::vector<std::string> texts;
+  texts.reserve(samples.size());
   for (const T sample : samples) texts.push_back(text_of(sample));
   return texts;
 }
