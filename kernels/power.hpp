@@ -19,6 +19,9 @@ namespace noisefloor {
 /// For one thread. Unit: that of the samples, squared; above 2^1024 it is infinite, NaN makes it NaN.
 class PowerSum {
  public:
+  static constexpr std::size_t kSumLanes = 16;
+  static constexpr std::size_t kSumBlock = 4096;
+
   void add(const std::int16_t* samples, std::size_t count) noexcept;
   void add(const std::int32_t* samples, std::size_t count) noexcept;
   void add(const float* samples, std::size_t count) noexcept;
@@ -34,11 +37,8 @@ class PowerSum {
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
 
  private:
-  static constexpr std::size_t kSumLanes = 16;
-  static constexpr std::size_t kSumBlock = 4096;
-
-  template <class At>
-  void accumulate(std::size_t count, At at) noexcept;
+  template <bool kDifference, class T>
+  void accumulate(const T* a, const T* b, std::size_t count) noexcept;
   [[nodiscard]] double lane_sum() const noexcept;
 
   double lanes_[kSumLanes] = {};
