@@ -30,15 +30,14 @@ struct Entry {
 template <class Table>
 std::vector<Entry> entries(const Table& table) {
   std::vector<Entry> all;
+  all.reserve(std::size(table));
   for (const auto& row : table) {
     all.push_back({std::string(row.name), std::string(row.help), std::string(row.unavailable)});
   }
   return all;
 }
 
-std::vector<Entry> sweep_entries() {
-  return entries(list_sweeps());
-}
+std::vector<Entry> sweep_entries() { return entries(list_sweeps()); }
 
 std::vector<Entry> axis_entries() {
   std::vector<Entry> all = entries(axes());

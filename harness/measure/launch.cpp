@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <memory>
 #include <string>
 #include <utility>
@@ -183,7 +184,7 @@ class Keeper : public benchmark::BenchmarkReporter {
   void ReportRuns(const std::vector<Run>& runs) override {
     for (const Run& run : runs) {
       if (run.run_type != Run::RT_Iteration) continue;
-      wall_ns.push_back(static_cast<std::uint64_t>(run.real_accumulated_time * 1e9 + 0.5));
+      wall_ns.push_back(static_cast<std::uint64_t>(std::llround(run.real_accumulated_time * 1e9)));
     }
   }
   std::vector<std::uint64_t> wall_ns;
@@ -255,6 +256,8 @@ std::vector<Row> launch(const LaunchOptions& options) {
     measured.workload().clean();
     repetitions.push_back(std::move(seen));
   };
+  const std::size_t warmups = static_cast<std::size_t>(options.warmups);
+  const std::size_t due = warmups + static_cast<std::size_t>(options.repetitions);
   benchmark::ClearRegisteredBenchmarks();
   benchmark::RegisterBenchmark("cell", body)
       ->Iterations(iterations)
@@ -262,9 +265,8 @@ std::vector<Row> launch(const LaunchOptions& options) {
       ->UseRealTime();
   Keeper keeper;
   benchmark::RunSpecifiedBenchmarks(&keeper);
-  if (keeper.wall_ns.size() != repetitions.size() ||
-      repetitions.size() != static_cast<std::size_t>(options.warmups + options.repetitions)) {
-    throw Error(fmt::format("Google Benchmark reported {} repetitions where {} ran", keeper.wall_ns.size(),
+  if (keeper.wall_ns.size() != due || repetitions.size() != due) {
+    throw Error(fmt::format("Google Benchmark reported {} repetitions of {}, and {} ran", keeper.wall_ns.size(), due,
                             repetitions.size()));
   }
 
@@ -273,13 +275,13 @@ std::vector<Row> launch(const LaunchOptions& options) {
     return each_iteration ? text(*each_iteration * iterations) : std::string();
   };
   std::vector<Row> rows;
-  for (std::size_t i = static_cast<std::size_t>(options.warmups); i < repetitions.size(); ++i) {
+  for (std::size_t i = warmups; i < due; ++i) {
     const Repetition& seen = repetitions[i];
     const std::uint64_t wall_ns = keeper.wall_ns[i];
     const std::uint64_t cpu_ns = seen.usage.user_cpu_ns + seen.usage.system_cpu_ns;
     Row row = row_of(cell, options.seed);
     row["cell_id"] = cell_id(named);
-    row["repetition"] = text(i - static_cast<std::size_t>(options.warmups));
+    row["repetition"] = text(i - warmups);
     row["iterations"] = text(iterations);
     row["wall_ns"] = text(wall_ns);
     row["user_cpu_ns"] = text(seen.usage.user_cpu_ns);
