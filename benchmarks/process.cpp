@@ -300,7 +300,7 @@ class Manifest {
       std::string warnings;
       for (const auto& [bit, name] :
            {std::pair{EtlOutcome::kTruncated, "truncated"}, std::pair{EtlOutcome::kDamaged, "damaged"},
-            std::pair{EtlOutcome::kNotFinite, "not finite"}}) {
+            std::pair{EtlOutcome::kUnsized, "unsized"}, std::pair{EtlOutcome::kNotFinite, "not finite"}}) {
         if ((outcome->warnings & bit) == 0) continue;
         warnings += fmt::format("{}\"{}\"", warnings.empty() ? "" : ", ", name);
       }
@@ -419,6 +419,9 @@ std::string warning_text(const EtlTask& task, const EtlOutcome& outcome) {
     text = fmt::format("'{}' is truncated: {} of {} frames", task.input, outcome.frames, outcome.frames_promised);
   } else if ((outcome.warnings & EtlOutcome::kDamaged) != 0) {
     text = fmt::format("'{}' is damaged: read as far as it goes, {} frames", task.input, outcome.frames);
+  } else if ((outcome.warnings & EtlOutcome::kUnsized) != 0) {
+    text =
+        fmt::format("'{}' does not say its length: read to the end of the file, {} frames", task.input, outcome.frames);
   }
   if ((outcome.warnings & EtlOutcome::kNotFinite) != 0) {
     text += fmt::format("{}{} samples of '{}' were NaN or infinite", text.empty() ? "" : "; ", outcome.not_finite,

@@ -249,9 +249,10 @@ TEST(SoundReader, BytesAfterTheSamplesAreNoSamples) {
   EXPECT_FALSE(reader.truncated());
 }
 
-TEST(SoundReader, TellsATruncatedAiffAuRf64AndFlac) {
+TEST(SoundReader, TellsATruncatedFileOfEveryPlainKindAndFlac) {
   const TemporaryFolder folder;
-  for (const int container : {SF_FORMAT_AIFF, SF_FORMAT_AU, SF_FORMAT_RF64, SF_FORMAT_FLAC}) {
+  for (const int container :
+       {SF_FORMAT_AIFF, SF_FORMAT_AU, SF_FORMAT_RF64, SF_FORMAT_W64, SF_FORMAT_CAF, SF_FORMAT_FLAC}) {
     const SoundFacts facts = facts_of({"", container | SF_FORMAT_PCM_16, SampleType::int16, 1}, 1);
     write_sound(folder / "whole", facts, samples_of(facts, 50'000));
     const std::string whole = content(folder / "whole");
@@ -275,6 +276,67 @@ TEST(SoundReader, AWavFromAPipeDoesNotSayItsLength) {
   read_sound(reader, 64);
   EXPECT_EQ(reader.frames_read(), 1000);
   EXPECT_FALSE(reader.truncated());
+  EXPECT_TRUE(reader.unsized());
+}
+
+TEST(SoundReader, WhatNeverGotItsLengthIsReadToTheEndOfTheFile) {
+  const TemporaryFolder folder;
+  struct Size {
+    std::size_t at, width;
+    char byte;
+  };
+  const std::vector<std::pair<int, std::vector<Size>>> never = {
+      {SF_FORMAT_WAV, {{4, 4, '\0'}, {40, 4, '\0'}}},
+      {SF_FORMAT_WAV, {{4, 4, '\xff'}, {40, 4, '\0'}}},
+      {SF_FORMAT_RF64, {{20, 8, '\0'}, {28, 8, '\0'}, {36, 8, '\0'}}},
+      {SF_FORMAT_RF64, {{20, 8, '\xff'}, {28, 8, '\xff'}}},
+      {SF_FORMAT_W64, {{16, 8, '\0'}, {96, 8, '\0'}}},
+      {SF_FORMAT_AU, {{8, 4, '\0'}}},
+      {SF_FORMAT_AIFF, {{22, 4, '\0'}, {42, 4, '\0'}}},
+  };
+  for (const auto& [container, sizes] : never) {
+    const SoundFacts facts = facts_of({"", container | SF_FORMAT_PCM_16, SampleType::int16, 1}, 1);
+    const std::vector<std::byte> samples = samples_of(facts, 5000);
+    write_sound(folder / "whole", facts, samples);
+    std::string bytes = content(folder / "whole");
+    for (const Size& size : sizes) bytes.replace(size.at, size.width, std::string(size.width, size.byte));
+    put(folder / "open", bytes);
+    SoundReader reader(folder / "open");
+    EXPECT_TRUE(reader.unsized()) << std::hex << container;
+    EXPECT_EQ(read_sound(reader, 777), samples) << std::hex << container;
+    EXPECT_FALSE(reader.truncated() || reader.damaged()) << std::hex << container;
+  }
+}
+
+TEST(SoundReader, ASoundOfNoLengthBeforeAnotherChunkIsNotReadOn) {
+  const TemporaryFolder folder;
+  std::string bytes = wav_bytes(folder, 0) + std::string("LIST\4\0\0\0abcd", 12);
+  bytes[4] = static_cast<char>(bytes.size() - 8);
+  put(folder / "none.wav", bytes);
+  SoundReader reader(folder / "none.wav");
+  EXPECT_FALSE(reader.unsized());
+  EXPECT_TRUE(read_sound(reader, 64).empty());
+}
+
+TEST(SoundReader, RefusesAnAlignmentThatContradictsTheSamples) {
+  const TemporaryFolder folder;
+  std::string bytes = wav_bytes(folder, 10);
+  bytes[32] = 40;
+  put(folder / "odd.wav", bytes);
+  try {
+    const SoundReader reader(folder / "odd.wav");
+    FAIL() << "samples 40 bytes apart were read as neighbours";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("odd.wav"), testing::HasSubstr("40 bytes")));
+  }
+}
+
+TEST(SoundReader, SetsAsideNoMoreThanItsSamplesTake) {
+  const TemporaryFolder folder;
+  wav_bytes(folder, 1000);
+  put(folder / "tail.wav", wav_bytes(folder, 1000));
+  fs::resize_file(folder / "tail.wav", std::uintmax_t{1} << 34);
+  EXPECT_LT(SoundReader(folder / "tail.wav").likely_bytes(), 100'000U);
 }
 
 TEST(SoundReader, HostileChunkSizesEndTheSearch) {
@@ -356,6 +418,14 @@ TEST(SoundWriter, RefusesAKindThatCannotBeWritten) {
   const UniqueFd fd(::open((folder / "x").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   const SoundFacts facts = facts_of({"", SF_FORMAT_FLAC | SF_FORMAT_FLOAT, SampleType::float32, 1}, 1);
   EXPECT_THROW(SoundWriter(fd.get(), facts, "x"), Error);
+}
+
+TEST(SoundWriter, MakesNoFlacOfNothing) {
+  const TemporaryFolder folder;
+  const UniqueFd fd(::open((folder / "x").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  const SoundFacts facts = facts_of({"", SF_FORMAT_FLAC | SF_FORMAT_PCM_16, SampleType::int16, 1}, 1);
+  SoundWriter writer(fd.get(), facts, "x");
+  EXPECT_THROW(writer.finish(), Error) << "an empty file is no FLAC file";
 }
 
 TEST(MakeFinite, TurnsNanTo0AndInfinityTo1AndCounts) {

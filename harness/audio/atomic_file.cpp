@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <atomic>
 #include <cerrno>
@@ -86,6 +87,11 @@ void AtomicFile::fail(const char* what, int error) const {
 
 void AtomicFile::reserve(std::uint64_t bytes) {
   if (bytes == 0) return;
+  // Asked for more than there is, some file systems first take all there is, from everybody.
+  struct statvfs space {};
+  if (::fstatvfs(fd_.get(), &space) == 0 && space.f_frsize > 0 && bytes / space.f_frsize > space.f_bavail) {
+    fail("write", ENOSPC);
+  }
   int result = 0;
   do {
     result = ::fallocate(fd_.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes));

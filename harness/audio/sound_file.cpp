@@ -13,11 +13,12 @@
 #include <bit>
 #include <cerrno>
 #include <cmath>
-#include <cstring>
-#include <optional>
+#include <limits>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
+#include "harness/audio/stated_size.hpp"
 #include "harness/base/error.hpp"
 
 namespace noisefloor {
@@ -90,68 +91,6 @@ bool is_stored_plainly(const SoundFacts& facts) noexcept {
 
 SNDFILE* file_of(void* handle) noexcept { return static_cast<SNDFILE*>(handle); }
 
-// --- What a file's own chunk sizes promise. libsndfile cuts them to the file's size without a word. ---
-
-class Bytes {
- public:
-  Bytes(int fd, std::uint64_t offset) noexcept {
-    const ssize_t got = ::pread(fd, bytes_.data(), bytes_.size(), static_cast<off_t>(offset));
-    size_ = got < 0 ? 0 : static_cast<std::size_t>(got);
-  }
-  [[nodiscard]] std::size_t size() const noexcept { return size_; }
-  [[nodiscard]] bool is(std::size_t at, std::string_view id) const noexcept {
-    return at + id.size() <= size_ && std::memcmp(bytes_.data() + at, id.data(), id.size()) == 0;
-  }
-  [[nodiscard]] std::uint64_t number(std::size_t at, std::size_t width, bool big_endian) const noexcept {
-    std::uint64_t value = 0;
-    for (std::size_t i = 0; i < width && at + width <= size_; ++i) {
-      value = value << 8 | bytes_[at + (big_endian ? i : width - 1 - i)];
-    }
-    return value;
-  }
-
- private:
-  std::array<unsigned char, 24> bytes_{};
-  std::size_t size_ = 0;
-};
-
-constexpr std::uint64_t kUnknown32 = 0xffffffffU;  // what writers to a pipe leave in a size field
-
-/// Bytes of samples that the chunks of a RIFF, RIFX, RF64, AIFF or AU file promise; empty where they do
-/// not say, and for other files.
-std::optional<std::uint64_t> promised_bytes(int fd, std::uint64_t file_bytes) {
-  const Bytes head(fd, 0);
-  if (head.is(0, ".snd") || head.is(0, "dns.")) {
-    const std::uint64_t bytes = head.number(8, 4, head.is(0, ".snd"));
-    return bytes == kUnknown32 ? std::nullopt : std::optional(bytes);
-  }
-  const bool is_aiff = head.is(0, "FORM") && (head.is(8, "AIFF") || head.is(8, "AIFC"));
-  const bool is_wav = (head.is(0, "RIFF") || head.is(0, "RIFX") || head.is(0, "RF64")) && head.is(8, "WAVE");
-  if (!is_aiff && !is_wav) return std::nullopt;
-  const bool big_endian = is_aiff || head.is(0, "RIFX");
-
-  std::optional<std::uint64_t> long_size;
-  constexpr int kMostChunks = 4096;  // an end for files made to have none
-  std::uint64_t at = 12;
-  for (int chunk = 0; chunk < kMostChunks && at + 8 <= file_bytes; ++chunk) {
-    const Bytes bytes(fd, at);
-    if (bytes.size() < 8) break;
-    const std::uint64_t size = bytes.number(4, 4, big_endian);
-    if (is_wav && bytes.is(0, "ds64")) long_size = bytes.number(16, 8, false);
-    if (is_wav && bytes.is(0, "data")) {
-      if (size == kUnknown32) return long_size;
-      // A size of 0 with bytes behind it is a recorder that was cut off; libsndfile reads to the end.
-      return size;
-    }
-    if (is_aiff && bytes.is(0, "SSND")) {
-      const std::uint64_t before = 8 + bytes.number(8, 4, true);
-      return size == kUnknown32 || size < before ? std::nullopt : std::optional(size - before);
-    }
-    at += 8 + size + (size & 1U);
-  }
-  return std::nullopt;
-}
-
 /// libsndfile 1.2 counts the pad byte behind an odd number of bytes as samples of an AIFF file: a frame
 /// too much in a mono file. Corrects both counts. Returns false if the file is not as expected.
 bool correct_padded_aiff(int fd, std::uint64_t file_bytes, std::uint32_t frames, std::uint32_t data_bytes) {
@@ -163,7 +102,7 @@ bool correct_padded_aiff(int fd, std::uint64_t file_bytes, std::uint32_t frames,
   };
   bool has_frames = false;
   for (std::uint64_t at = 12; at + 8 <= file_bytes;) {
-    const Bytes chunk(fd, at);
+    const HeaderBytes chunk(fd, at);
     const std::uint64_t size = chunk.number(4, 4, true);
     if (chunk.is(0, "COMM")) has_frames = write_number(at + 10, frames);
     if (chunk.is(0, "SSND")) return has_frames && write_number(at + 4, data_bytes + 8);
@@ -224,7 +163,64 @@ std::size_t piece_frames(std::int64_t offset, std::size_t buffer_bytes, std::siz
 
 // --- SoundReader ---
 
+/// The file behind libsndfile's callbacks, with its sizes corrected. Only files that need it are read so.
+struct SoundReader::Corrected {
+  int fd = -1;
+  sf_count_t size = 0;
+  std::vector<StatedSize::Correction> corrections;
+  sf_count_t position = 0;
+  int error = 0;  // the first one
+
+  static Corrected& of(void* self) noexcept { return *static_cast<Corrected*>(self); }
+  static sf_count_t length(void* self) { return of(self).size; }
+  static sf_count_t tell(void* self) { return of(self).position; }
+  static sf_count_t seek(sf_count_t offset, int whence, void* self) {
+    Corrected& file = of(self);
+    const sf_count_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? file.position : file.size;
+    // Offsets come from the file, too.
+    sf_count_t to = 0;
+    if (__builtin_add_overflow(from, offset, &to) || to < 0) return -1;
+    return file.position = to;
+  }
+  static sf_count_t write(const void* /*from*/, sf_count_t /*count*/, void* /*self*/) { return 0; }
+  static sf_count_t read(void* to, sf_count_t count, void* self) {
+    Corrected& file = of(self);
+    if (count <= 0) return 0;
+    ssize_t got = 0;
+    do {
+      got = ::pread(file.fd, to, static_cast<std::size_t>(count), file.position);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) {
+      if (file.error == 0) file.error = errno;
+      return 0;
+    }
+    auto* bytes = static_cast<unsigned char*>(to);
+    for (const StatedSize::Correction& correction : file.corrections) {
+      for (std::size_t i = 0; i < correction.bytes.size(); ++i) {
+        const auto at = static_cast<sf_count_t>(correction.offset + i) - file.position;
+        if (at >= 0 && at < got) bytes[at] = correction.bytes[i];
+      }
+    }
+    file.position += got;
+    return got;
+  }
+};
+
 void SoundReader::Close::operator()(void* handle) const noexcept { sf_close(file_of(handle)); }
+SoundReader::SoundReader(SoundReader&&) noexcept = default;
+SoundReader& SoundReader::operator=(SoundReader&& other) noexcept {
+  handle_ = std::move(other.handle_);  // the old one closes before what it reads from goes
+  corrected_ = std::move(other.corrected_);
+  path_ = std::move(other.path_);
+  fd_ = std::move(other.fd_);
+  facts_ = other.facts_;
+  file_bytes_ = other.file_bytes_;
+  offset_ = other.offset_;
+  frames_read_ = other.frames_read_;
+  damaged_ = other.damaged_;
+  unsized_ = other.unsized_;
+  return *this;
+}
 SoundReader::~SoundReader() = default;
 
 SoundReader::SoundReader(const std::string& path) : path_(path) {
@@ -239,8 +235,18 @@ SoundReader::SoundReader(const std::string& path) : path_(path) {
   if (status.st_size == 0) throw Error(fmt::format("'{}' is empty", path));
   file_bytes_ = static_cast<std::uint64_t>(status.st_size);
 
+  StatedSize stated = stated_size(fd_.get(), file_bytes_, path);
+  unsized_ = stated.is_missing;
   SF_INFO info{};
-  handle_.reset(sf_open_fd(fd_.get(), SFM_READ, &info, SF_FALSE));
+  if (stated.corrections.empty()) {
+    handle_.reset(sf_open_fd(fd_.get(), SFM_READ, &info, SF_FALSE));
+  } else {
+    corrected_ = std::make_unique<Corrected>(Corrected{
+        .fd = fd_.get(), .size = static_cast<sf_count_t>(file_bytes_), .corrections = std::move(stated.corrections)});
+    SF_VIRTUAL_IO callbacks{&Corrected::length, &Corrected::seek, &Corrected::read, &Corrected::write,
+                            &Corrected::tell};
+    handle_.reset(sf_open_virtual(&callbacks, SFM_READ, &info, corrected_.get()));
+  }
   if (!handle_) {
     // The number is global in libsndfile, its texts are constants: two threads failing at once may at
     // worst tell each other's reason.
@@ -259,12 +265,29 @@ SoundReader::SoundReader(const std::string& path) : path_(path) {
             .step = subtype->step};
   if (info.frames == SF_COUNT_MAX || (info.frames <= 0 && has_codec_container(info.format))) facts_.frames = -1;
   if (subtype->stored_bytes > 0 && !has_codec_container(info.format)) {
-    if (const auto bytes = promised_bytes(fd_.get(), file_bytes_)) {
-      const auto frame = static_cast<std::uint64_t>(info.channels) * static_cast<std::uint64_t>(subtype->stored_bytes);
-      facts_.frames = std::max(facts_.frames, static_cast<std::int64_t>(*bytes / frame));
-    }
+    const auto promise = [&](std::uint64_t frames) {
+      constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
+      facts_.frames = std::max(facts_.frames, static_cast<std::int64_t>(std::min(frames, kMost)));
+    };
+    const auto frame = static_cast<std::uint64_t>(info.channels) * static_cast<std::uint64_t>(subtype->stored_bytes);
+    if (stated.sample_bytes) promise(*stated.sample_bytes / frame);
+    if (stated.frames) promise(*stated.frames);
   }
-  if (is_stored_plainly(facts_)) offset_ = ::lseek(fd_.get(), 0, SEEK_CUR);
+  if (is_stored_plainly(facts_)) offset_ = corrected_ ? corrected_->position : ::lseek(fd_.get(), 0, SEEK_CUR);
+}
+
+std::uint64_t SoundReader::likely_bytes() const noexcept {
+  const Subtype* subtype = find_subtype(facts_.format);
+  if (facts_.frames < 0 || subtype->stored_bytes == 0 || has_codec_container(facts_.format)) return file_bytes_;
+  // A sparse file may be far larger than any disk behind its samples.
+  constexpr std::uint64_t kOtherBytes = 65536;
+  std::uint64_t bytes = 0;
+  if (__builtin_mul_overflow(static_cast<std::uint64_t>(facts_.frames),
+                             static_cast<std::uint64_t>(facts_.channels * subtype->stored_bytes), &bytes) ||
+      bytes > file_bytes_) {
+    return file_bytes_;
+  }
+  return std::min(bytes + kOtherBytes, file_bytes_);
 }
 
 std::size_t SoundReader::read(void* samples, std::size_t frames) {
@@ -287,6 +310,9 @@ std::size_t SoundReader::read(void* samples, std::size_t frames) {
   }
   got = std::max<sf_count_t>(got, 0);
   if (got < wanted) {
+    if (corrected_ && corrected_->error != 0) {
+      throw system_error(fmt::format("cannot read '{}'", path_), corrected_->error);
+    }
     const int error = sf_error(file);
     if (error == SF_ERR_SYSTEM) throw Error(fmt::format("cannot read '{}': {}", path_, sf_strerror(file)));
     if (error != SF_ERR_NO_ERROR) damaged_ = true;
@@ -410,6 +436,7 @@ void SoundWriter::write(const void* samples, std::size_t frames) {
 std::uint64_t SoundWriter::finish() {
   const int error = sf_close(file_of(handle_.release()));
   if (error != 0 || sink_->error != 0) fail(sf_error_number(error));
+  if (sink_->size == 0) fail("there is no sample for it, and without one this kind of file is not made");
   const SoundFacts& facts = sink_->facts;
   const Subtype* subtype = find_subtype(facts.format);
   if ((facts.format & SF_FORMAT_TYPEMASK) == SF_FORMAT_AIFF && subtype != nullptr && subtype->stored_bytes % 2 == 1) {

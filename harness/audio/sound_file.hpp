@@ -63,13 +63,15 @@ class SoundReader {
   /// Opens `path`, which must be a regular file that libsndfile understands; never blocks on a FIFO.
   /// Throws Error with the reason.
   explicit SoundReader(const std::string& path);
-  SoundReader(SoundReader&&) noexcept = default;
-  SoundReader& operator=(SoundReader&&) noexcept = default;
+  SoundReader(SoundReader&&) noexcept;
+  SoundReader& operator=(SoundReader&&) noexcept;
   ~SoundReader();
 
   [[nodiscard]] const SoundFacts& facts() const noexcept { return facts_; }
   /// Size of the whole file.
   [[nodiscard]] std::uint64_t file_bytes() const noexcept { return file_bytes_; }
+  /// About as many bytes as these samples take in a file of the same kind; of a compressed file, all of it.
+  [[nodiscard]] std::uint64_t likely_bytes() const noexcept;
   /// Where the next sample lies in the file; -1 if samples are not stored as they are in memory.
   [[nodiscard]] std::int64_t offset() const noexcept { return offset_; }
 
@@ -77,25 +79,34 @@ class SoundReader {
   /// Throws Error if the system cannot read.
   std::size_t read(void* samples, std::size_t frames);
 
+  /// libsndfile's handle (an SNDFILE*), for copy_metadata().
+  [[nodiscard]] void* native() const noexcept { return handle_.get(); }
+
   /// Frames read so far.
   [[nodiscard]] std::int64_t frames_read() const noexcept { return frames_read_; }
   /// After the end was read: the file is shorter than it promised.
   [[nodiscard]] bool truncated() const noexcept { return facts_.frames > frames_read_; }
   /// After the end was read: the decoder met data that make no sense, and stopped there.
   [[nodiscard]] bool damaged() const noexcept { return damaged_; }
+  /// The file's writer never filled its length in (a pipe, a recorder that was cut off): it is read to its
+  /// end, and facts().frames may be -1.
+  [[nodiscard]] bool unsized() const noexcept { return unsized_; }
 
  private:
+  struct Corrected;
   struct Close {
     void operator()(void* handle) const noexcept;
   };
   std::string path_;
   UniqueFd fd_;
+  std::unique_ptr<Corrected> corrected_;  // outlives the handle
   std::unique_ptr<void, Close> handle_;
   SoundFacts facts_;
   std::uint64_t file_bytes_ = 0;
   std::int64_t offset_ = -1;
   std::int64_t frames_read_ = 0;
   bool damaged_ = false;
+  bool unsized_ = false;
 };
 
 /// Writes a sound file into an open, empty, seekable file. For one thread. Nothing in the file tells
@@ -109,6 +120,8 @@ class SoundWriter {
   SoundWriter& operator=(SoundWriter&&) noexcept;
   ~SoundWriter();
 
+  /// libsndfile's handle (an SNDFILE*), for copy_metadata().
+  [[nodiscard]] void* native() const noexcept { return handle_.get(); }
   /// Where the next sample will lie; -1 if samples are not stored as they are in memory.
   [[nodiscard]] std::int64_t offset() const noexcept;
   /// Writes `frames` frames of the facts' sample_type. Throws Error with the system's reason.

@@ -12,21 +12,25 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <limits>
 #include <new>
 #include <system_error>
 #include <utility>
 
 #include "harness/audio/atomic_file.hpp"
+#include "harness/audio/metadata.hpp"
 #include "harness/audio/signals.hpp"
 #include "harness/audio/sound_file.hpp"
 #include "harness/base/error.hpp"
 #include "harness/base/unique_fd.hpp"
+#include "kernels/power.hpp"
 
 namespace noisefloor {
 namespace {
@@ -39,13 +43,14 @@ struct alignas(128) StageSlot {
   std::uint64_t extract_ns, transform_ns, load_ns;
 };
 
-/// This thread's buffer: page-aligned, made at its first task, kept for its life. Pages that a thread
-/// has touched once do not fault again.
-std::span<std::byte> thread_buffer() {
+/// This thread's buffer number `which`: page-aligned, made when it is first asked for, kept for the thread's life.
+/// Pages that a thread has touched once do not fault again.
+std::span<std::byte> thread_buffer(std::size_t which = 0) {
   struct Free {
     void operator()(std::byte* memory) const noexcept { std::free(memory); }
   };
-  thread_local std::unique_ptr<std::byte, Free> buffer;
+  thread_local std::array<std::unique_ptr<std::byte, Free>, 2> buffers;
+  std::unique_ptr<std::byte, Free>& buffer = buffers[which];
   if (!buffer) {
     buffer.reset(static_cast<std::byte*>(std::aligned_alloc(kPageBytes, kEtlBufferBytes)));
     if (!buffer) throw std::bad_alloc();
@@ -83,30 +88,44 @@ void add_times(std::span<StageSlot> slots, const StageTimes& times) noexcept {
   std::atomic_ref(slot.load_ns).fetch_add(times.load_ns, std::memory_order_relaxed);
 }
 
-/// Adds noise to `count` samples in place; returns how many integer samples saturated.
-std::size_t transform(const Kernel& kernel, const SoundFacts& facts, std::byte* samples, std::size_t count, float sigma,
-                      NoiseKey key, std::uint64_t first_sample) noexcept {
-  switch (facts.sample_type) {
-    case SampleType::int16: {
-      auto* data = reinterpret_cast<std::int16_t*>(samples);
-      return kernel.add_noise.i16(data, data, count, sigma, facts.step, key, first_sample);
-    }
-    case SampleType::int32: {
-      auto* data = reinterpret_cast<std::int32_t*>(samples);
-      return kernel.add_noise.i32(data, data, count, sigma, facts.step, key, first_sample);
-    }
-    case SampleType::float32: {
-      auto* data = reinterpret_cast<float*>(samples);
-      kernel.add_noise.f32(data, data, count, sigma, key, first_sample);
-      return 0;
-    }
-    case SampleType::float64: {
-      auto* data = reinterpret_cast<double*>(samples);
-      kernel.add_noise.f64(data, data, count, sigma, key, first_sample);
-      return 0;
-    }
+/// Calls f(samples) with `bytes` as samples of `type`.
+template <class Bytes, class F>
+decltype(auto) as_samples(SampleType type, Bytes* bytes, F&& f) {
+  const auto as = [&]<class T>(T) {
+    using Sample = std::conditional_t<std::is_const_v<Bytes>, const T, T>;
+    return reinterpret_cast<Sample*>(bytes);
+  };
+  switch (type) {
+    case SampleType::int16:
+      return f(as(std::int16_t{}));
+    case SampleType::int32:
+      return f(as(std::int32_t{}));
+    case SampleType::float32:
+      return f(as(float{}));
+    case SampleType::float64:
+      break;
   }
-  return 0;
+  return f(as(double{}));
+}
+
+/// Noise of `count` samples from `in` to `out`, which may be the same; returns how many integer samples saturated.
+std::size_t transform(const Kernel& kernel, const SoundFacts& facts, const std::byte* in, std::byte* out,
+                      std::size_t count, float sigma, NoiseKey key, std::uint64_t first_sample) noexcept {
+  const KernelCode& add_noise = kernel.add_noise;
+  return as_samples(facts.sample_type, out, [&]<class T>(T* to) -> std::size_t {
+    const auto* from = reinterpret_cast<const T*>(in);
+    if constexpr (std::is_same_v<T, std::int16_t>) {
+      return add_noise.i16(from, to, count, sigma, facts.step, key, first_sample);
+    } else if constexpr (std::is_same_v<T, std::int32_t>) {
+      return add_noise.i32(from, to, count, sigma, facts.step, key, first_sample);
+    } else if constexpr (std::is_same_v<T, float>) {
+      add_noise.f32(from, to, count, sigma, key, first_sample);
+      return 0;
+    } else {
+      add_noise.f64(from, to, count, sigma, key, first_sample);
+      return 0;
+    }
+  });
 }
 
 std::size_t remove_non_finite(SampleType type, std::byte* samples, std::size_t count) noexcept {
@@ -142,6 +161,50 @@ void each_piece(const std::string& path, F&& f) {
     if (got == 0) return;
     f(buffer.first(static_cast<std::size_t>(got)));
   }
+}
+
+void refuse_interrupted(const std::atomic<bool>* stop) {
+  if (stop != nullptr && stop->load(std::memory_order_relaxed)) throw Error(std::string(kInterrupted));
+}
+
+/// The first pass over a file: how loud all of it is. Leaves the reader at its end.
+PowerSum power_of(SoundReader& reader, std::span<std::byte> buffer, const std::atomic<bool>* stop) {
+  const SoundFacts& facts = reader.facts();
+  const auto channels = static_cast<std::size_t>(facts.channels);
+  PowerSum power;
+  for (;;) {
+    refuse_interrupted(stop);
+    const std::size_t wanted = piece_frames(reader.offset(), buffer.size(), facts.frame_bytes());
+    const std::size_t got = reader.read(buffer.data(), wanted);
+    remove_non_finite(facts.sample_type, buffer.data(), got * channels);
+    as_samples(facts.sample_type, buffer.data(), [&](auto* samples) { power.add(samples, got * channels); });
+    if (got < wanted) return power;
+  }
+}
+
+/// Whether the files have the same bytes. Throws Error if the first cannot be read; the second counts as different.
+bool is_same(int fd, const std::string& path, const std::string& name) {
+  const UniqueFd other(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+  struct stat mine {};
+  struct stat others {};
+  if (::fstat(fd, &mine) != 0) throw system_error(fmt::format("cannot read '{}'", name), errno);
+  if (!other || ::fstat(other.get(), &others) != 0 || !S_ISREG(others.st_mode) || mine.st_size != others.st_size) {
+    return false;
+  }
+  const std::span<std::byte> buffer = thread_buffer();
+  const std::size_t half = buffer.size() / 2;
+  for (off_t at = 0; at < mine.st_size;) {
+    const ssize_t got = ::pread(fd, buffer.data(), half, at);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) throw system_error(fmt::format("cannot read '{}'", name), got < 0 ? errno : EIO);
+    const ssize_t theirs = ::pread(other.get(), buffer.data() + half, static_cast<std::size_t>(got), at);
+    if (theirs < 0 && errno == EINTR) continue;
+    if (theirs <= 0 || std::memcmp(buffer.data(), buffer.data() + half, static_cast<std::size_t>(theirs)) != 0) {
+      return false;
+    }
+    at += theirs;
+  }
+  return true;
 }
 
 std::uint64_t file_bytes(const std::string& path) {
@@ -294,6 +357,8 @@ OutputMode output_mode(std::string_view name) {
   throw UsageError(fmt::format("unknown output mode '{}': choices are new, replace", name));
 }
 
+double SnrRange::of(NoiseKey key) const noexcept { return min_db + (max_db - min_db) * uniform_of(key); }
+
 EtlOutcome etl_outcome(std::span<const std::byte> returned) {
   EtlOutcome outcome{};
   if (returned.size() != sizeof outcome) {
@@ -305,9 +370,14 @@ EtlOutcome etl_outcome(std::span<const std::byte> returned) {
 
 EtlWorkload::EtlWorkload(std::vector<EtlTask> tasks, EtlOptions options)
     : tasks_(std::move(tasks)), options_(std::move(options)), stage_slots_(kStageSlots * sizeof(StageSlot)) {
-  if (!std::isfinite(options_.amplitude) || options_.amplitude < 0) {
-    throw UsageError(
-        fmt::format("the noise's amplitude is {}: it must be finite and not negative", options_.amplitude));
+  if (!(options_.amplitude >= 0 && options_.amplitude <= kLargestAmplitude)) {
+    throw UsageError(fmt::format("the noise's amplitude is {}: it must lie between 0 and {}", options_.amplitude,
+                                 kLargestAmplitude));
+  }
+  if (const auto& snr = options_.snr;
+      snr && !(std::isfinite(snr->min_db) && std::isfinite(snr->max_db) && snr->min_db <= snr->max_db)) {
+    throw UsageError(fmt::format("the signal-to-noise ratio is {} to {} dB: both must be finite, in rising order",
+                                 snr->min_db, snr->max_db));
   }
   if (!options_.kernel->unavailable.empty()) {
     throw MissingError(
@@ -336,8 +406,32 @@ EtlOutcome EtlWorkload::run_task(std::uint32_t task) const {
     if (::lstat(target.c_str(), &status) == 0) {
       throw Error(fmt::format("'{}' exists{}", target, options_.exists_hint));
     }
+    // What the system says of the name only (it is too long, say) should not wait for the file to be processed.
+    if (errno != ENOENT) throw system_error(fmt::format("cannot write '{}'", target), errno);
   }
   const std::span<std::byte> buffer = thread_buffer();
+  const NoiseKey key{options_.seed, job.stream};
+  EtlOutcome outcome{};
+  outcome.amplitude = options_.amplitude;
+  outcome.snr_db_requested = outcome.snr_db_achieved = std::numeric_limits<double>::quiet_NaN();
+  PowerSum level;
+  if (options_.snr) {
+    SoundReader first_pass(job.input);
+    level = power_of(first_pass, buffer, options_.stop);
+    outcome.snr_db_requested = options_.snr->of(key);
+    if (level.sum() > 0) {
+      const double full = full_scale(first_pass.facts().sample_type);
+      const double rms = std::sqrt(level.sum() / static_cast<double>(level.count())) / full;
+      outcome.amplitude = rms / std::pow(10.0, outcome.snr_db_requested / 20);
+      if (!(outcome.amplitude <= kLargestAmplitude)) {
+        throw Error(fmt::format("'{}' has an RMS of {:.4g} of full scale: noise {:.4g} dB below it has no use",
+                                job.input, rms, outcome.snr_db_requested));
+      }
+    } else {
+      outcome.amplitude = 0;
+      outcome.warnings |= EtlOutcome::kSilent;
+    }
+  }
   SoundReader reader(job.input);
   const SoundFacts& facts = reader.facts();
   if (!has_code(*options_.kernel, facts.sample_type)) {
@@ -347,42 +441,61 @@ EtlOutcome EtlWorkload::run_task(std::uint32_t task) const {
   clock.cut(&StageTimes::extract_ns);
 
   AtomicFile file(target);
-  // The output of an uncompressed file is as long as its input; of another, about as long.
-  file.reserve(reader.file_bytes());
+  file.reserve(reader.likely_bytes());
   SoundWriter writer(file.fd(), facts, target);
+  if (!copy_metadata(reader, writer)) outcome.warnings |= EtlOutcome::kMetadata;
   clock.cut(&StageTimes::load_ns);
 
-  EtlOutcome outcome{};
-  const auto sigma = static_cast<float>(options_.amplitude * full_scale(facts.sample_type));
-  const NoiseKey key{options_.seed, job.stream};
+  const auto sigma = static_cast<float>(outcome.amplitude * full_scale(facts.sample_type));
   const auto channels = static_cast<std::size_t>(facts.channels);
   const std::size_t frame_bytes = facts.frame_bytes();
+  std::byte* const noisy = options_.snr ? thread_buffer(1).data() : buffer.data();
+  PowerSum signal, noise;
   for (std::uint64_t sample = 0;;) {
-    if (options_.stop != nullptr && options_.stop->load(std::memory_order_relaxed))
-      throw Error(std::string(kInterrupted));
+    refuse_interrupted(options_.stop);
     // The first piece is shorter by the header, so that all others begin at a page of the file.
     const std::size_t wanted = piece_frames(writer.offset(), buffer.size(), frame_bytes);
     const std::size_t got = reader.read(buffer.data(), wanted);
     clock.cut(&StageTimes::extract_ns);
     if (got > 0) {
-      outcome.not_finite += remove_non_finite(facts.sample_type, buffer.data(), got * channels);
-      outcome.clipped += transform(*options_.kernel, facts, buffer.data(), got * channels, sigma, key, sample);
+      const std::size_t count = got * channels;
+      outcome.not_finite += remove_non_finite(facts.sample_type, buffer.data(), count);
+      outcome.clipped += transform(*options_.kernel, facts, buffer.data(), noisy, count, sigma, key, sample);
+      if (options_.snr) {
+        as_samples(facts.sample_type, buffer.data(), [&]<class T>(const T* before) {
+          signal.add(before, count);
+          noise.add_difference(reinterpret_cast<const T*>(noisy), before, count);
+        });
+      }
       clock.cut(&StageTimes::transform_ns);
-      writer.write(buffer.data(), got);
+      writer.write(noisy, got);
       clock.cut(&StageTimes::load_ns);
-      sample += got * channels;
+      sample += count;
     }
     if (got < wanted) break;
   }
+  if (options_.snr) {
+    if (signal.sum() != level.sum() || signal.count() != level.count()) {
+      throw Error(fmt::format("'{}' changed between the two times that it was read", job.input));
+    }
+    if (level.sum() > 0) outcome.snr_db_achieved = 10 * std::log10(signal.sum() / noise.sum());
+    if (level.sum() > 0 && noise.sum() == 0) outcome.warnings |= EtlOutcome::kNoNoise;
+  }
   outcome.bytes_written = writer.finish();
-  file.publish(options_.output_mode == OutputMode::fresh ? Publish::fresh : Publish::replace, outcome.bytes_written,
-               options_.fsync);
+  struct stat there {};
+  if (options_.output_mode == OutputMode::confirm && ::lstat(target.c_str(), &there) == 0) {
+    if (!is_same(file.fd(), target, target)) {
+      throw Error(fmt::format("'{}' exists, and is not what would be written{}", target, options_.exists_hint));
+    }
+  } else {
+    file.publish(options_.output_mode == OutputMode::replace ? Publish::replace : Publish::fresh, outcome.bytes_written,
+                 options_.fsync);
+  }
   clock.cut(&StageTimes::load_ns);
 
   outcome.frames = reader.frames_read();
   outcome.frames_promised = facts.frames;
   outcome.bytes_read = reader.file_bytes();
-  outcome.amplitude = options_.amplitude;
   outcome.channels = facts.channels;
   outcome.rate = facts.rate;
   outcome.format = facts.format;
@@ -391,6 +504,7 @@ EtlOutcome EtlWorkload::run_task(std::uint32_t task) const {
   } else if (reader.truncated()) {
     outcome.warnings |= EtlOutcome::kTruncated;
   }
+  if (reader.unsized()) outcome.warnings |= EtlOutcome::kUnsized;
   if (outcome.not_finite > 0) outcome.warnings |= EtlOutcome::kNotFinite;
   add_times(stage_slots_.as<StageSlot>(), clock.times());
   return outcome;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,9 +24,19 @@ namespace noisefloor {
 enum class OutputMode : std::uint8_t {
   fresh,    ///< "new": the task fails, and the output stays as it was
   replace,  ///< the output is exchanged for the new one at once
+  confirm,  ///< the task fails unless the output is, byte for byte, what it would write; it stays as it was
 };
 
-/// Throws UsageError for anything but "new" and "replace".
+/// Noise at a ratio to each file's own level, drawn for each stream: uniform in dB between two ratios.
+struct SnrRange {
+  double min_db = 0;  ///< finite,
+  double max_db = 0;  ///< not below min_db
+
+  /// The ratio of a stream: min + (max - min)·uniform_of(key), in dB.
+  [[nodiscard]] double of(NoiseKey key) const noexcept;
+};
+
+/// Throws UsageError for anything but "new" and "replace": what a measurement can ask for.
 [[nodiscard]] OutputMode output_mode(std::string_view name);
 
 struct EtlTask {
@@ -36,7 +47,11 @@ struct EtlTask {
 
 struct EtlOptions {
   const Kernel* kernel = nullptr;  ///< never null
-  double amplitude = 0;            ///< standard deviation of the noise relative to full scale; >= 0, finite
+  /// Standard deviation of the noise relative to full scale: 0 to kLargestAmplitude. Not used where `snr` is.
+  double amplitude = 0;
+  /// A file is then read twice: σ = rms / 10^(snr/20), the RMS over all samples of all channels, with NaN and ±∞
+  /// replaced. What was reached is measured. Amplitude streams in one pass.
+  std::optional<SnrRange> snr = std::nullopt;
   std::uint64_t seed = 1;
   std::string output_root;
   OutputMode output_mode = OutputMode::fresh;
@@ -45,12 +60,19 @@ struct EtlOptions {
   std::string exists_hint;                  ///< what to do about an output that exists, for the message
 };
 
+/// Beyond every use, and no format's σ exceeds kLargestSigma.
+inline constexpr double kLargestAmplitude = 256;
+
 /// What a done task returns, as bytes.
 struct EtlOutcome {
   enum Warning : std::uint32_t {
     kTruncated = 1,  ///< the input is shorter than it promised: processed as far as it goes
     kDamaged = 2,    ///< the input cannot be decoded to its end: processed as far as it goes
     kNotFinite = 4,  ///< NaN became 0, ±∞ became ±1
+    kUnsized = 8,    ///< the input's length was never filled in: processed to the end of the file
+    kSilent = 16,    ///< no level that noise could be relative to: σ is 0
+    kNoNoise = 32,   ///< σ is so small that every sample was rounded back to what it was
+    kMetadata = 64,  ///< some of what the input says beside its samples has no place in the output
   };
   std::int64_t frames;           ///< read and written
   std::int64_t frames_promised;  ///< by the input; -1: not said
@@ -59,6 +81,8 @@ struct EtlOutcome {
   std::uint64_t clipped;         ///< integer samples that saturated
   std::uint64_t not_finite;      ///< float samples that were NaN or ±∞
   double amplitude;              ///< σ relative to full scale
+  double snr_db_requested;       ///< drawn from EtlOptions::snr; NaN without it
+  double snr_db_achieved;  ///< of the samples given to the writer; ∞ without noise, NaN if silent or not measured
   std::int32_t channels, rate;
   std::int32_t format;  ///< libsndfile's number; subtype_name() names its subtype
   std::uint32_t warnings;
@@ -71,7 +95,7 @@ inline constexpr std::string_view kInterrupted = "interrupted";
 /// The outcome in the bytes of one task's result. Throws Error if there are not as many as there must be.
 [[nodiscard]] EtlOutcome etl_outcome(std::span<const std::byte> returned);
 
-/// Bytes of the one buffer that each thread reads, transforms and writes through.
+/// Bytes of the one buffer that each thread reads, transforms and writes through (a second one measures a ratio).
 inline constexpr std::size_t kEtlBufferBytes = std::size_t{512} << 10;
 
 /// One file per task, into `options.output_root`.
