@@ -275,6 +275,7 @@ def plan(short: bool) -> list[tuple[str, str, int, str]]:
     return [
         *(("float32", "32", seed, "") for seed in (1, 2, 3)),
         ("float32", "30", 4, ""),
+        ("float32", "35", 5, ""),
         *(("int16", "31", 1, f"{sigma:g}") for sigma in SIGMAS),
         ("int16", "33", 2, "4800"),
         ("lags", "30", 1, ""),
