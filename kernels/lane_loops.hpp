@@ -54,10 +54,11 @@ struct LaneLoops {
         keep(lane, l);
         const typename N::Pair pair = N::box_muller(x, y);
         const float scaled = pair.radius * sigma;
-        reach[2 * l] = scaled;
-        reach[2 * l + 1] = scaled;
-        direction[2 * l] = pair.cosine;
-        direction[2 * l + 1] = pair.sine;
+        const std::size_t even = std::size_t{2} * l;
+        reach[even] = scaled;
+        reach[even + 1] = scaled;
+        direction[even] = pair.cosine;
+        direction[even + 1] = pair.sine;
       }
       counter += 2;
     }
