@@ -13,10 +13,6 @@ namespace noisefloor {
 /// MissingError where the call as a whole cannot go on; `status` outlives the parsing.
 void add_process(CLI::App& app, int& status);
 
-/// `text` as a JSON string with its quotes. Bytes that are not UTF-8 become \udcXX each, as Python's
-/// surrogateescape has them, so that every file name survives.
-[[nodiscard]] std::string json_string(std::string_view text);
-
 /// `text` with control characters escaped, for a terminal.
 [[nodiscard]] std::string printable(std::string_view text);
 

@@ -227,7 +227,16 @@ class BadInput(ProcessTest):
             (["--overwrite", "--resume"], "--resume"),
             (["--strategy", "sequential", "--workers", "2"], "sequential"),
             (["--seed", "many"], "--seed"),
-            (["--snr-db", "20"], "--snr-db"),
+            (["--snr-db", "loud"], "--snr-db"),
+            (["--snr-db", "10:"], "--snr-db"),
+            (["--snr-db", "nan"], "--snr-db"),
+            (["--snr-db", "inf"], "--snr-db"),
+            (["--snr-db", "30:10"], "10:30"),
+            (["--snr-db", "10", "--amplitude", "0.1"], "--snr-db"),
+            (["--snr-db", "10", "--noise-dbfs", "-30"], "--snr-db"),
+            (["--amplitude", "inf"], "--amplitude"),
+            (["--noise-dbfs", "nan"], "--noise-dbfs"),
+            (["--copies", "0"], "--copies"),
         ]:
             with self.subTest(arguments=arguments):
                 result = self.run_program(*arguments, self.sounds, self.out, status=2)
