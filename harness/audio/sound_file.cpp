@@ -434,6 +434,8 @@ void SoundWriter::write(const void* samples, std::size_t frames) {
 }
 
 std::uint64_t SoundWriter::finish() {
+  // libsndfile takes the sizes in the last header from the file with the header before it, which may have been shorter.
+  if (sink_->frames == 0) sf_command(file_of(handle_.get()), SFC_UPDATE_HEADER_NOW, nullptr, 0);
   const int error = sf_close(file_of(handle_.release()));
   if (error != 0 || sink_->error != 0) fail(sf_error_number(error));
   if (sink_->size == 0) fail("there is no sample for it, and without one this kind of file is not made");
