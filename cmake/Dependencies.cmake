@@ -11,3 +11,13 @@ find_package(tomlplusplus REQUIRED)
 pkg_check_modules(sndfile REQUIRED IMPORTED_TARGET sndfile)
 pkg_check_modules(hwloc REQUIRED IMPORTED_TARGET hwloc)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+
+# The strategies on it are listed as unavailable where it is missing or not wanted: the thread sanitizer does not see into
+# Debian's oneTBB.
+option(NOISEFLOOR_TBB "Build the strategies on oneTBB" ON)
+if(NOISEFLOOR_TBB)
+  find_package(TBB QUIET)
+  if(NOT TBB_FOUND)
+    message(STATUS "oneTBB is missing: its strategies cannot run in this build")
+  endif()
+endif()

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <atomic>
@@ -125,13 +126,31 @@ struct Way {
 };
 void PrintTo(const Way& way, std::ostream* out) { *out << way.label; }
 constexpr Way kWays[] = {
-    {"sequential", "sequential", Schedule::none, true},    {"std_thread", "std_thread", Schedule::none, true},
-    {"openmp", "openmp", Schedule::none, false},           {"openmp_static", "openmp", Schedule::static_, false},
-    {"openmp_dynamic", "openmp", Schedule::dynamic, true}, {"openmp_guided", "openmp", Schedule::guided, false},
+    {"sequential", "sequential", Schedule::none, true},
+    {"thread_per_task", "thread_per_task", Schedule::none, true},
+    {"async", "async", Schedule::none, true},
+    {"std_thread", "std_thread", Schedule::none, true},
+    {"mutex_queue", "mutex_queue", Schedule::none, true},
+    {"openmp", "openmp", Schedule::none, false},
+    {"openmp_static", "openmp", Schedule::static_, false},
+    {"openmp_dynamic", "openmp", Schedule::dynamic, true},
+    {"openmp_guided", "openmp", Schedule::guided, false},
+    {"openmp_tasks", "openmp_tasks", Schedule::none, false},
+    {"openmp_taskloop", "openmp_taskloop", Schedule::none, false},
+    {"std_par", "std_par", Schedule::none, false},
+    {"tbb", "tbb", Schedule::none, false},
+    {"tbb_tasks", "tbb_tasks", Schedule::none, false},
 };
 
 class Strategies : public ::testing::TestWithParam<Way> {
  protected:
+  void SetUp() override {
+    try {
+      select_strategy(GetParam().strategy);
+    } catch (const MissingError& error) {
+      GTEST_SKIP() << error.what();
+    }
+  }
   static StrategyOptions options(int workers, std::uint32_t chunk_size) {
     StrategyOptions result;
     result.workers = workers;
@@ -234,6 +253,25 @@ TEST_P(Strategies, PutEveryWorkerToWork) {
   }
 }
 
+TEST_P(Strategies, RunAtMostAsManyTasksAtATimeAsThereAreWorkers) {
+  for (const int workers : kWorkers) {
+    const StrategyOptions some = options(workers, 1);
+    if (!select_strategy(GetParam().strategy).refuse(some).empty()) continue;
+    std::atomic<int> inside = 0, most = 0;
+    const Probe workload(kTasks, [&](std::uint32_t) {
+      const int now = inside.fetch_add(1) + 1;
+      int seen = most;
+      while (seen < now && !most.compare_exchange_weak(seen, now)) {
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+      inside.fetch_sub(1);
+    });
+    make(workload, some)->run([](auto, auto) {});
+    EXPECT_EQ(workload.total_runs(), static_cast<int>(kTasks));
+    EXPECT_LE(most, workers);
+  }
+}
+
 TEST_P(Strategies, ReportATaskThatThrowsAndRunTheOthers) {
   for_all_options([](const StrategyOptions& some) {
     for (const Delivery delivery : kDeliveries) {
@@ -301,9 +339,11 @@ TEST_P(Strategies, DeliverWhatRanBeforeAStop) {
       StrategyOptions some = options(workers, 1);
       some.stop = &stop;
       if (!select_strategy(GetParam().strategy).refuse(some).empty()) continue;
-      const Probe workload(kMany, [&](std::uint32_t task) {
-        if (task == 5) stop = true;
-        while (task > 5 && !stop) std::this_thread::yield();
+      std::atomic<int> started = 0;  // whichever tasks come first
+      const Probe workload(kMany, [&](std::uint32_t) {
+        const int before = started.fetch_add(1);
+        if (before == 5) stop = true;
+        while (before > 5 && !stop) std::this_thread::yield();
       });
       Received received;
       deliver(*make(workload, some), kMany, delivery, received.consumer());
@@ -422,22 +462,146 @@ TEST(StrategyTable, WhatAStrategyCannotHonourIsRefused) {
   EXPECT_EQ(select_strategy("std_thread").refuse(dynamic), "");
 }
 
+TEST(StrategyTable, WhatHandsChunksOutAsItLikesTakesNoScheduleAndBoundsNoWindow) {
+  StrategyOptions guided, window;
+  guided.schedule = Schedule::guided;
+  window.window = 4;
+  for (const char* name : {"openmp_tasks", "openmp_taskloop", "std_par", "tbb", "tbb_tasks"}) {
+    const auto row =
+        std::find_if(strategies().begin(), strategies().end(), [&](const auto& s) { return s.name == name; });
+    ASSERT_NE(row, strategies().end()) << name;
+    if (!row->unavailable.empty()) continue;
+    EXPECT_THAT(row->refuse(guided), HasSubstr(std::string(name) + " has no schedule"));
+    EXPECT_THAT(row->refuse(window), HasSubstr("cannot bound a window of 4"));
+  }
+  for (const char* name : {"thread_per_task", "async", "mutex_queue"}) {
+    EXPECT_THAT(select_strategy(name).refuse(guided), HasSubstr(std::string(name) + " hands chunks out"));
+    EXPECT_EQ(select_strategy(name).refuse(window), "");
+  }
+}
+
+TEST(StrategyTable, WhatIsNotInThisBuildIsListedAndRefusedByNameWithTheReason) {
+  for (const Strategy& strategy : strategies()) {
+    if (strategy.unavailable.empty()) continue;
+    try {
+      select_strategy(strategy.name);
+      FAIL() << strategy.name;
+    } catch (const MissingError& error) {
+      EXPECT_THAT(error.what(), HasSubstr(std::string(strategy.name) + " cannot run here: "));
+      EXPECT_THAT(error.what(), HasSubstr(std::string(strategy.unavailable)));
+    }
+  }
+}
+
+TEST(ThreadsWithoutAPool, GiveEachChunkAThreadOfItsOwn) {
+  for (const char* name : {"thread_per_task", "async"}) {
+    for (const std::uint32_t chunk_size : {1U, 3U}) {
+      std::atomic<std::uint32_t> first_tasks = 0;
+      const Probe workload(kTasks, [&](std::uint32_t task) {
+        static thread_local std::uint32_t tasks_of_this_thread = 0;
+        if (tasks_of_this_thread++ == 0) {
+          first_tasks.fetch_add(1);
+          EXPECT_EQ(task % chunk_size, 0U);
+        }
+      });
+      StrategyOptions some;
+      some.workers = 2;
+      some.chunk_size = chunk_size;
+      make_executor(select_strategy(name), workload, some)->run([](auto, auto) {});
+      EXPECT_EQ(first_tasks, (kTasks + chunk_size - 1) / chunk_size) << name;
+    }
+  }
+}
+
+// While one of these lives no thread can be started: its stack would be larger than any address space.
+class NoMoreThreads {
+ public:
+  NoMoreThreads() {
+    ::pthread_getattr_default_np(&before_);
+    pthread_attr_t huge;
+    ::pthread_attr_init(&huge);
+    ::pthread_attr_setstacksize(&huge, std::size_t{1} << 48);
+    EXPECT_EQ(::pthread_setattr_default_np(&huge), 0);
+    ::pthread_attr_destroy(&huge);
+  }
+  NoMoreThreads(const NoMoreThreads&) = delete;
+  NoMoreThreads& operator=(const NoMoreThreads&) = delete;
+  ~NoMoreThreads() {
+    ::pthread_setattr_default_np(&before_);
+    ::pthread_attr_destroy(&before_);
+  }
+
+ private:
+  pthread_attr_t before_{};
+};
+
+TEST(ThreadsThatCannotBeStarted, EndTheRunOfThoseWithoutAPoolWhichCanRunAgain) {
+  for (const char* name : {"thread_per_task", "async"}) {
+    for (const std::uint32_t window : {0U, 2U}) {
+      const Probe workload(kTasks);
+      StrategyOptions some;
+      some.workers = 2;
+      some.window = window;
+      const auto executor = make_executor(select_strategy(name), workload, some);
+      try {
+        const NoMoreThreads none;
+        executor->run([](auto, auto) {});
+        FAIL() << name;
+      } catch (const Error& error) {
+        EXPECT_THAT(error.what(), HasSubstr(std::string(name) + ": no thread can be started"));
+        EXPECT_THAT(error.what(), HasSubstr("give fewer workers"));
+      }
+      EXPECT_EQ(workload.total_runs(), 0);
+      Received received;
+      deliver(*executor, kTasks, Delivery::ordered, received.consumer());
+      expect_complete(received, kTasks, some.workers, Delivery::ordered);
+    }
+  }
+}
+
+TEST(ThreadsThatCannotBeStarted, AreAnErrorOfMakingAPool) {
+  const Probe workload(kTasks);
+  StrategyOptions some;
+  some.workers = 3;
+  for (const char* name : {"std_thread", "mutex_queue"}) {
+    try {
+      const NoMoreThreads none;
+      make_executor(select_strategy(name), workload, some);
+      FAIL() << name;
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr(std::string(name) + ": thread 1 of "));
+    }
+  }
+}
+
 TEST(OpenMp, IsAnErrorWhereFewerThreadsAreGranted) {
   const Probe workload(kTasks);
   StrategyOptions two;
   two.workers = 2;
-  std::string message;
-  // Inside a parallel region OpenMP grants one thread.
+  for (const char* name : {"openmp", "openmp_tasks", "openmp_taskloop"}) {
+    std::string making, running;
+    const auto executor = make_executor(select_strategy(name), workload, two);
+    // Inside a parallel region OpenMP grants one thread.
 #pragma omp parallel num_threads(2)
-  {
+    {
 #pragma omp single
-    try {
-      make_executor(select_strategy("openmp"), workload, two);
-    } catch (const Error& error) {
-      message = error.what();
+      {
+        try {
+          make_executor(select_strategy(name), workload, two);
+        } catch (const Error& error) {
+          making = error.what();
+        }
+        try {
+          executor->run([](auto, auto) {});
+        } catch (const Error& error) {
+          running = error.what();
+        }
+      }
     }
+    EXPECT_THAT(making, HasSubstr(std::string(name) + ": 1 threads were granted for 2 workers"));
+    EXPECT_EQ(running, making);
+    EXPECT_EQ(workload.total_runs(), 0);
   }
-  EXPECT_THAT(message, HasSubstr("1 threads were granted for 2 workers"));
 }
 
 TEST(OpenMp, TheRuntimeThatAnswersIsTheOneLinked) {

@@ -229,7 +229,7 @@ std::vector<Row> launch(const LaunchOptions& options) {
       return skipped(cell, options.seed, error.what());
     }
   }
-  if (cell.strategy == "openmp") cell.runtime = openmp_runtime();
+  if (cell.strategy.starts_with("openmp")) cell.runtime = openmp_runtime();
 
   const std::uint64_t expected = options.expected_digest ? *options.expected_digest : oracle(cell, options.seed);
   Measured measured(cell, options.seed);

@@ -14,6 +14,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -194,5 +195,9 @@ class InProcessExecutor : public Executor {
 
 /// Why no strategy can honour these options; empty if some can.
 std::string refuse_always(const StrategyOptions& options);
+/// The same for a strategy that hands chunks out in order as workers ask for them: schedule dynamic or none.
+std::string refuse_but_dynamic(std::string_view strategy, const StrategyOptions& options);
+/// The same for one whose order is its runtime's affair: no schedule, no window.
+std::string refuse_own_order(std::string_view strategy, const StrategyOptions& options);
 
 }  // namespace noisefloor

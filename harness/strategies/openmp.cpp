@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 #include <omp.h>
 
-#include "harness/base/error.hpp"
 #include "harness/strategies/chunks.hpp"
+#include "harness/strategies/openmp_team.hpp"
 
 namespace noisefloor {
 namespace {
@@ -23,13 +23,7 @@ const void* home_of(const char* symbol) {
 class OpenMp final : public InProcessExecutor {
  public:
   OpenMp(const Workload& workload, const StrategyOptions& options) : InProcessExecutor(workload, options) {
-    int granted = 0;
-#pragma omp parallel num_threads(options_.workers) default(none) shared(granted)
-    {
-#pragma omp single
-      granted = omp_get_num_threads();
-    }
-    check(granted);
+    start_openmp_team("openmp", options.workers);
   }
 
   void run(const OnChunk& on_chunk) override {
@@ -73,20 +67,12 @@ class OpenMp final : public InProcessExecutor {
       }
     }
     failure_.rethrow();
-    check(granted);
+    check_openmp_team("openmp", granted, options_.workers);
   }
 
  private:
   void step(std::size_t worker, const Chunks& all, std::int64_t chunk, const OnChunk& on_chunk) noexcept {
     if (!cancelled()) run_chunk(worker, all[static_cast<std::uint64_t>(chunk)], on_chunk);
-  }
-
-  void check(int granted) const {
-    if (granted == options_.workers) return;
-    throw Error(
-        fmt::format("openmp: {} threads were granted for {} workers: unset OMP_THREAD_LIMIT and OMP_DYNAMIC, do not "
-                    "run it inside a parallel region, or give fewer workers",
-                    granted, options_.workers));
   }
 
   Turns turns_;

@@ -94,13 +94,7 @@ class ThreadPool final : public InProcessExecutor {
 
 }  // namespace
 
-std::string refuse_std_thread(const StrategyOptions& options) {
-  if (std::string reason = refuse_always(options); !reason.empty()) return reason;
-  if (options.schedule != Schedule::none && options.schedule != Schedule::dynamic) {
-    return "std_thread hands chunks out as workers ask for them: give schedule dynamic or none, or choose openmp";
-  }
-  return {};
-}
+std::string refuse_std_thread(const StrategyOptions& options) { return refuse_but_dynamic("std_thread", options); }
 
 std::unique_ptr<Executor> make_std_thread(const Workload& workload, const StrategyOptions& options) {
   return std::make_unique<ThreadPool>(workload, options);

@@ -6,11 +6,20 @@
 
 #include "harness/base/error.hpp"
 #include "harness/base/names.hpp"
+#include "harness/strategies/async.hpp"
 #include "harness/strategies/chunks.hpp"
+#include "harness/strategies/mutex_queue.hpp"
 #include "harness/strategies/openmp.hpp"
+#include "harness/strategies/openmp_taskloop.hpp"
+#include "harness/strategies/openmp_tasks.hpp"
 #include "harness/strategies/sequential.hpp"
+#include "harness/strategies/std_par.hpp"
 #include "harness/strategies/std_thread.hpp"
 #include "harness/strategies/strategy.hpp"
+#include "harness/strategies/tbb.hpp"
+#include "harness/strategies/tbb_missing.hpp"
+#include "harness/strategies/tbb_tasks.hpp"
+#include "harness/strategies/thread_per_task.hpp"
 
 namespace noisefloor {
 namespace {
@@ -18,10 +27,26 @@ namespace {
 // One row per strategy: name, help, why not here, what it refuses, maker.
 constexpr std::array kStrategies = {
     Strategy{"sequential", "one task after the other in the calling thread", "", refuse_sequential, make_sequential},
+    Strategy{"thread_per_task", "a new std::thread for each chunk, at most `workers` at a time", "",
+             refuse_thread_per_task, make_thread_per_task},
+    Strategy{"async", "std::async for each chunk, at most `workers` in flight", "", refuse_async, make_async},
     Strategy{"std_thread", "a warm pool of std::jthread with an atomic cursor over chunks", "", refuse_std_thread,
              make_std_thread},
+    Strategy{"mutex_queue",
+             "a warm pool fed by the caller through a bounded queue with a mutex and condition variables", "",
+             refuse_mutex_queue, make_mutex_queue},
     Strategy{"openmp", "OpenMP's parallel loop over chunks: schedule static, dynamic or guided", "", refuse_openmp,
              make_openmp},
+    Strategy{"openmp_tasks", "an OpenMP task for each chunk, made by one thread of the team", "", refuse_openmp_tasks,
+             make_openmp_tasks},
+    Strategy{"openmp_taskloop", "OpenMP's taskloop: a task of one chunk (grainsize), made as the runtime likes", "",
+             refuse_openmp_taskloop, make_openmp_taskloop},
+    Strategy{"std_par", "std::for_each with std::execution::par over chunks: libstdc++ gives it to oneTBB", kNoTbb,
+             refuse_std_par, make_std_par},
+    Strategy{"tbb", "oneTBB's parallel_for with a grain of one chunk, split down to it (simple_partitioner)", kNoTbb,
+             refuse_tbb, make_tbb},
+    Strategy{"tbb_tasks", "a task of oneTBB's task_group for each chunk, made by the caller", kNoTbb, refuse_tbb_tasks,
+             make_tbb_tasks},
 };
 
 // TaskResult numbers workers in 16 bits.
@@ -50,6 +75,29 @@ std::string refuse_always(const StrategyOptions& options) {
     return fmt::format("workers is {}: give 1 to {}", options.workers, kMostWorkers);
   }
   if (options.chunk_size < 1) return "chunk_size is 0: give at least 1 task per chunk";
+  return {};
+}
+
+std::string refuse_but_dynamic(std::string_view strategy, const StrategyOptions& options) {
+  if (std::string reason = refuse_always(options); !reason.empty()) return reason;
+  if (options.schedule != Schedule::none && options.schedule != Schedule::dynamic) {
+    return fmt::format("{} hands chunks out as workers ask for them: give schedule dynamic or none, or choose openmp",
+                       strategy);
+  }
+  return {};
+}
+
+std::string refuse_own_order(std::string_view strategy, const StrategyOptions& options) {
+  if (std::string reason = refuse_always(options); !reason.empty()) return reason;
+  if (options.schedule != Schedule::none) {
+    return fmt::format("{} has no schedule: leave it out, or choose openmp", strategy);
+  }
+  if (options.window != 0) {
+    return fmt::format(
+        "{} leaves the order of chunks to its runtime, so it cannot bound a window of {}: give window 0, or choose "
+        "std_thread",
+        strategy, options.window);
+  }
   return {};
 }
 

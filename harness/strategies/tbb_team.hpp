@@ -1,0 +1,32 @@
+// What the strategies on oneTBB share: an arena of exactly as many threads as workers.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/task_arena.h>
+
+#include <cstddef>
+
+#include "harness/strategies/chunks.hpp"
+
+namespace noisefloor {
+
+/// oneTBB's threads belong to the process and are made when they are first needed: here, so that run()
+/// finds them warm. The limit is needed beside the arena because oneTBB starts no more threads than CPUs unasked;
+/// it never promises them either, so fewer may work, and none may wait for another.
+class TbbExecutor : public InProcessExecutor {
+ public:
+  TbbExecutor(const Workload& workload, const StrategyOptions& options);
+
+ protected:
+  /// From within the arena: runs a chunk as the worker whose place this thread has; nothing once cancelled.
+  void step(TaskRange range, const OnChunk& on_chunk) noexcept {
+    if (!cancelled())
+      run_chunk(static_cast<std::size_t>(tbb::this_task_arena::current_thread_index()), range, on_chunk);
+  }
+
+  tbb::global_control limit_;
+  tbb::task_arena arena_;  // the thread that calls run() has a place of its own in it
+};
+
+}  // namespace noisefloor
