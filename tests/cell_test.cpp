@@ -76,6 +76,15 @@ TEST(Cell, WhatMeansNothingIsRefusedWithTheValueAndAWayOut) {
   EXPECT_EQ(message_of("workload=etl,output_mode=new,tasks=4,chunk_size=4"), "no error");
 }
 
+TEST(Cell, WhatAWorkloadDoesNotUseIsEmptied) {
+  const Cell spin = normalised(parse_cell("workload=spin"));
+  EXPECT_EQ(spin.kernel + spin.format + spin.output_mode, "");
+  const Cell copy = normalised(parse_cell("workload=copy,format=float32"));
+  EXPECT_EQ(copy.kernel, "");
+  EXPECT_EQ(copy.format, "float32") << "as many bytes as the ETL's";
+  EXPECT_EQ(copy.output_mode, "new");
+}
+
 TEST(Cell, AxesHaveNamesHelpAndARoundTrip) {
   std::set<std::string_view> names;
   for (const Axis& axis : axes()) {

@@ -399,7 +399,7 @@ TEST_F(Etl, AFullDiskFailsTheTaskAndLeavesNoFile) {
 
 TEST_F(Etl, RefusesWhatCannotBeMeant) {
   WorkloadOptions bad = cell(1, 10);
-  bad.output_mode = "in_place";
+  bad.output_mode = "append";
   EXPECT_THROW(make_etl(bad), UsageError);
   bad = cell(1, 10);
   bad.format = "int64";

@@ -43,7 +43,7 @@ std::string known_word(std::string_view axis, std::string_view word, std::span<c
 
 constexpr std::string_view kSchedules[] = {"static", "dynamic", "guided"};
 constexpr std::string_view kFormats[] = {"int16", "float32"};
-constexpr std::string_view kOutputModes[] = {"new", "replace"};
+constexpr std::string_view kOutputModes[] = {"new", "replace", "in_place"};
 
 void refuse_any(std::string_view axis, std::string_view value) {
   if (!value.empty()) throw UsageError(fmt::format("{} '{}': no strategy or workload takes this axis", axis, value));
@@ -73,7 +73,7 @@ constexpr std::array<Axis, 20> kAxes{{
      [](Cell& c, std::string_view v) { c.workers = whole_number<int>("workers", v, 1); }, true},
     {"tasks", "tasks per iteration", "", [](const Cell& c) { return fmt::to_string(c.tasks); },
      [](Cell& c, std::string_view v) { c.tasks = whole_number<std::uint32_t>("tasks", v, 1); }, true},
-    {"task_size", "size of one task: samples (etl, noise), chain steps (spin)", "",
+    {"task_size", "size of one task: samples (etl, copy, noise), chain steps (spin)", "",
      [](const Cell& c) { return fmt::to_string(c.task_size); },
      [](Cell& c, std::string_view v) { c.task_size = whole_number<std::uint64_t>("task_size", v, 1); }, true},
     {"task_ns", "how long one task takes alone, ns: measured sequentially once per session", "",
@@ -96,7 +96,7 @@ constexpr std::array<Axis, 20> kAxes{{
      [](const Cell& c) { return c.bind; }, [](Cell&, std::string_view v) { refuse_any("bind", v); }, true},
     {"wait_policy", "OMP_WAIT_POLICY: active | passive", kUnused,
      [](const Cell& c) { return c.wait_policy; }, [](Cell&, std::string_view v) { refuse_any("wait_policy", v); }, true},
-    {"output_mode", "new: into an empty folder; replace: over earlier output", "",
+    {"output_mode", "new: into an empty folder; replace: published over earlier output; in_place: written into it", "",
      [](const Cell& c) { return c.output_mode; },
      [](Cell& c, std::string_view v) { c.output_mode = v.empty() ? "" : known_word("output_mode", v, kOutputModes); }, true},
     {"pitfall", "the pitfall that the cell shows", kUnused,
@@ -148,10 +148,8 @@ void check_cell(const Cell& cell) {
 
 Cell normalised(Cell cell) {
   const WorkloadRow& workload = select_workload(cell.workload);
-  if (!workload.uses_kernel) {
-    cell.kernel.clear();
-    cell.format.clear();
-  }
+  if (!workload.uses_kernel) cell.kernel.clear();
+  if (!workload.uses_kernel && !workload.uses_files) cell.format.clear();
   if (workload.uses_files && cell.output_mode.empty()) cell.output_mode = "new";
   return cell;
 }

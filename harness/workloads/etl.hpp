@@ -13,19 +13,12 @@
 #include <type_traits>
 #include <vector>
 
-#include "harness/base/shared_mapping.hpp"
+#include "harness/workloads/file_tasks.hpp"
 #include "harness/workloads/table.hpp"
 #include "harness/workloads/workload.hpp"
 #include "kernels/kernel.hpp"
 
 namespace noisefloor {
-
-/// What meets a task whose output is there already.
-enum class OutputMode : std::uint8_t {
-  fresh,    ///< "new": the task fails, and the output stays as it was
-  replace,  ///< the output is exchanged for the new one at once
-  confirm,  ///< the task fails unless the output is, byte for byte, what it would write; it stays as it was
-};
 
 /// Noise at a ratio to each file's own level, drawn for each stream: uniform in dB between two ratios.
 struct SnrRange {
@@ -35,9 +28,6 @@ struct SnrRange {
   /// The ratio of a stream: min + (max - min)·uniform_of(key), in dB.
   [[nodiscard]] double of(NoiseKey key) const noexcept;
 };
-
-/// Throws UsageError for anything but "new" and "replace": what a measurement can ask for.
-[[nodiscard]] OutputMode output_mode(std::string_view name);
 
 struct EtlTask {
   std::string input;
@@ -95,9 +85,6 @@ inline constexpr std::string_view kInterrupted = "interrupted";
 /// The outcome in the bytes of one task's result. Throws Error if there are not as many as there must be.
 [[nodiscard]] EtlOutcome etl_outcome(std::span<const std::byte> returned);
 
-/// Bytes of the one buffer that each thread reads, transforms and writes through (a second one measures a ratio).
-inline constexpr std::size_t kEtlBufferBytes = std::size_t{512} << 10;
-
 /// One file per task, into `options.output_root`.
 class EtlWorkload : public Workload {
  public:
@@ -122,7 +109,7 @@ class EtlWorkload : public Workload {
 
   std::vector<EtlTask> tasks_;
   EtlOptions options_;
-  SharedMapping stage_slots_;  // one per worker, as good as always: see add_times()
+  StageTotals stage_totals_;
 };
 
 /// The form that is measured: test signals in, a fresh folder per iteration under <cache>/output, which

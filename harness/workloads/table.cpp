@@ -10,6 +10,7 @@
 
 #include "harness/base/error.hpp"
 #include "harness/base/names.hpp"
+#include "harness/workloads/copy.hpp"
 #include "harness/workloads/etl.hpp"
 #include "harness/workloads/noise.hpp"
 #include "harness/workloads/spin.hpp"
@@ -20,6 +21,8 @@ namespace {
 // One row per workload: name, help, why not here, unit of task_size, uses a kernel, uses files, maker.
 constexpr std::array kWorkloads = {
     WorkloadRow{"etl", "read sound files, add noise, write them back", "", "samples", true, true, make_etl},
+    WorkloadRow{"copy", "the ETL without the noise and without a sound library: its ceiling", "", "samples", false,
+                true, make_copy},
     WorkloadRow{"noise", "the same in memory: noise added to consecutive slices of one signal", "", "samples", true,
                 false, make_noise},
     WorkloadRow{"spin", "a dependent chain of fixed length: pure computing, no memory", "", "steps", false, false,

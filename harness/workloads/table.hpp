@@ -18,10 +18,10 @@ inline constexpr double kBenchmarkAmplitude = 0.003;
 
 struct WorkloadOptions {
   std::uint32_t tasks = 1;          ///< >= 0
-  std::uint64_t task_size = 1;      ///< >= 1; samples (etl, noise) or chain steps (spin)
+  std::uint64_t task_size = 1;      ///< >= 1; samples (etl, copy, noise) or chain steps (spin)
   const Kernel* kernel = nullptr;   ///< never null for etl and noise; ignored by spin
   std::string format = "int16";     ///< int16 | float32: sample format of the buffers or test signals
-  std::string output_mode = "new";  ///< etl only: new | replace
+  std::string output_mode = "new";  ///< etl and copy: new | replace | in_place
   std::uint64_t seed = 1;           ///< of the noise
 };
 
@@ -31,7 +31,7 @@ struct WorkloadRow {
   std::string_view unavailable;
   std::string_view task_size_unit;  ///< "samples", "steps"
   bool uses_kernel;                 ///< kernel and format matter
-  bool uses_files;                  ///< output_mode matters
+  bool uses_files;                  ///< output_mode and format matter
   /// Throws UsageError for options that the workload cannot honour, Error where signals cannot be made.
   std::unique_ptr<Workload> (*make)(const WorkloadOptions&);
 };
