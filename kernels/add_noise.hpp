@@ -158,16 +158,21 @@ struct AddNoise {
     void add(const double* in, double* out, const Floats& reach, const Floats& cosine, const Floats& sine,
              Range) noexcept {
       alignas(64) float noise[kSpan];
+      alignas(64) double sums[kSpan];  // in and out may be one: a buffer of its own lets the loop be vectorised
       spill(reach * cosine, reach * sine, noise);
-      for (std::size_t k = 0; k < kSpan; ++k) out[k] = in[k] + static_cast<double>(noise[k]);
+      std::memcpy(sums, in, sizeof sums);
+      for (std::size_t k = 0; k < kSpan; ++k) sums[k] += static_cast<double>(noise[k]);
+      std::memcpy(out, sums, sizeof sums);
     }
   };
 
-  /// int16 noise that fits int16, in steps of 1: rounded by kRounder, added with the saturating instruction.
-  /// Padding cannot saturate.
+  /// int16 noise that fits int16: rounded by kRounder, added with the saturating instruction. Padding cannot
+  /// saturate. Not kStepped: in steps of 1, shift is 0.
+  template <bool kStepped>
   struct ShortFormat {
     using Sample = std::int16_t;
     Floats sigma;
+    int shift;
     Shorts tally = Shorts(std::int16_t{0});  // saturated samples by element, of this block: at most 4096 / W
     std::size_t total = 0;
 
@@ -182,7 +187,8 @@ struct AddNoise {
              Range) noexcept {
       const Floats even = fma(reach, cosine, Floats(kRounder));
       const Floats odd = fma(reach, sine, Floats(kRounder));
-      const Shorts noise = Interleave<Arch>::shorts(bits_as<std::uint32_t>(even), bits_as<std::uint32_t>(odd));
+      Shorts noise = Interleave<Arch>::shorts(bits_as<std::uint32_t>(even), bits_as<std::uint32_t>(odd));
+      if constexpr (kStepped) noise = noise << shift;
       const Shorts samples = Shorts::load_unaligned(in);
       const Shorts sum = xsimd::sadd(samples, noise);
       tally = Tally<Arch>::add_where_different(tally, sum, samples + noise);
@@ -190,8 +196,41 @@ struct AddNoise {
     }
   };
 
-  /// Integer noise of any size, for T = int16 and int32, in float64: every product is exact, and so is every
-  /// sum that does not saturate.
+  /// int32 noise that fits int32. Padding cannot saturate.
+  struct IntFormat {
+    using Sample = std::int32_t;
+    Floats sigma;
+    int shift;
+    Ints tally = Ints(0);  // minus the saturated samples by element, of this block
+    std::size_t total = 0;
+
+    std::size_t saturated() const noexcept { return total; }
+    void end_block() noexcept {
+      alignas(64) std::int32_t counts[kWidth];
+      tally.store_aligned(counts);
+      for (const std::int32_t count : counts) total += static_cast<std::size_t>(-count);
+      tally = Ints(0);
+    }
+    void add(const std::int32_t* in, std::int32_t* out, const Floats& reach, const Floats& cosine, const Floats& sine,
+             Range) noexcept {
+      Floats low, high;
+      Interleave<Arch>::floats(reach * cosine, reach * sine, low, high);
+      add_register(in, out, low);
+      add_register(in + kWidth, out + kWidth, high);
+    }
+    void add_register(const std::int32_t* in, std::int32_t* out, const Floats& z) noexcept {
+      const Ints noise = to_int(z) << shift;
+      const Ints samples = Ints::load_unaligned(in);
+      const Ints sum = samples + noise;
+      const Ints overflowed = ((samples ^ sum) & (noise ^ sum)) >> 31;  // all ones where both have another sign
+      const Ints limit = (samples >> 31) ^ Ints(0x7fffffff);
+      tally = tally + overflowed;
+      const Ints limited = (sum & ~overflowed) | (limit & overflowed);
+      limited.store_unaligned(out);
+    }
+  };
+
+  /// Integer noise of any size, for T = int16 and int32, in float64: every sum that does not saturate is exact.
   template <class T>
   struct WideFormat {
     using Sample = T;
@@ -209,13 +248,17 @@ struct AddNoise {
       spill(reach, reach, reaches);
       spill(cosine, sine, directions);
       for (std::size_t k = range.first; k < range.last; ++k) {
-        const double noise = __builtin_rint(static_cast<double>(reaches[k]) * static_cast<double>(directions[k]));
+        const double noise = rounded(reaches[k], directions[k]);
         const double sum = static_cast<double>(in[k]) + noise * static_cast<double>(step);
         const bool low = sum < kLow;
         const bool high = sum > kHigh;
         total += static_cast<std::size_t>(low | high);
         out[k] = static_cast<T>(static_cast<std::int32_t>(low ? kLow : high ? kHigh : sum));
       }
+    }
+    static double rounded(float reach, float direction) noexcept {
+      if constexpr (sizeof(T) == 2) return __builtin_rint(static_cast<double>(reach) * static_cast<double>(direction));
+      return static_cast<double>(__builtin_rintf(reach * direction));
     }
   };
 
@@ -299,8 +342,12 @@ struct AddNoise {
       std::memmove(out, in, n * sizeof *out);
       return 0;
     }
-    if (step == 1 && sigma * kLargestNormal < 32767.0F) return run(ShortFormat{Floats(sigma)}, in, out, n, key, first);
-    return run(WideFormat<std::int16_t>{Floats(sigma / static_cast<float>(step)), step}, in, out, n, key, first);
+    const Floats per_step(sigma / static_cast<float>(step));
+    if (sigma * kLargestNormal + static_cast<float>(step) < 32767.0F) {
+      if (step == 1) return run(ShortFormat<false>{per_step, 0}, in, out, n, key, first);
+      return run(ShortFormat<true>{per_step, __builtin_ctz(static_cast<unsigned>(step))}, in, out, n, key, first);
+    }
+    return run(WideFormat<std::int16_t>{per_step, step}, in, out, n, key, first);
   }
 
   static std::size_t i32(const std::int32_t* in, std::int32_t* out, std::size_t n, float sigma, int step, NoiseKey key,
@@ -310,7 +357,11 @@ struct AddNoise {
       std::memmove(out, in, n * sizeof *out);
       return 0;
     }
-    return run(WideFormat<std::int32_t>{Floats(sigma / static_cast<float>(step)), step}, in, out, n, key, first);
+    const Floats per_step(sigma / static_cast<float>(step));
+    if (sigma * kLargestNormal + static_cast<float>(step) < 0x1.fffffep30F) {
+      return run(IntFormat{per_step, __builtin_ctz(static_cast<unsigned>(step))}, in, out, n, key, first);
+    }
+    return run(WideFormat<std::int32_t>{per_step, step}, in, out, n, key, first);
   }
 
   static void f32(const float* in, float* out, std::size_t n, float sigma, NoiseKey key, std::uint64_t first) noexcept {

@@ -76,7 +76,7 @@ struct LaneLoops {
   };
 
   /// out = in + round(noise / step)·step, saturated; the group's sigma is in steps. Returns how many saturated.
-  /// `Real` holds every product that is rounded, and every sum that does not saturate, exactly.
+  /// `Real` holds what `round` gives, and every sum that does not saturate, exactly.
   template <class Real, class T, class Round>
   static std::size_t add_integers(const T* in, T* out, const Group& group, int step, Range range,
                                   Round round) noexcept {
@@ -92,23 +92,22 @@ struct LaneLoops {
     return static_cast<std::size_t>(saturated);
   }
 
-  template <class T>
-  static std::size_t add_exactly(const T* in, T* out, const Group& group, int step, Range range) noexcept {
-    return add_integers<double>(in, out, group, step, range, [](float reach, float direction) {
-      return __builtin_rint(static_cast<double>(reach) * static_cast<double>(direction));
-    });
-  }
-
   static std::size_t add(const std::int16_t* in, std::int16_t* out, const Group& group, int step, Range range,
                          float per_step) noexcept {
-    if (per_step * kLargestNormal >= 0x1p22F) return add_exactly(in, out, group, step, range);
+    if (per_step * kLargestNormal >= 0x1p22F) {  // kRounder reaches no further
+      return add_integers<double>(in, out, group, step, range, [](float reach, float direction) {
+        return __builtin_rint(static_cast<double>(reach) * static_cast<double>(direction));
+      });
+    }
     return add_integers<float>(in, out, group, step, range, [](float reach, float direction) {
       return N::fma(reach, direction, kRounder) - kRounder;
     });
   }
   static std::size_t add(const std::int32_t* in, std::int32_t* out, const Group& group, int step, Range range,
                          float) noexcept {
-    return add_exactly(in, out, group, step, range);
+    return add_integers<double>(in, out, group, step, range, [](float reach, float direction) {
+      return static_cast<double>(__builtin_rintf(reach * direction));
+    });
   }
   template <class T>
   static std::size_t add_floats(const T* in, T* out, const Group& group, Range range) noexcept {

@@ -61,8 +61,9 @@ inline constexpr float kLogBump[5] = {-0x1.e26c1ap-2F, 0x1.b1ae8p-3F, -0x1.b9313
 inline constexpr float kSine[4] = {0x1.921f9cp1F, -0x1.4ab628p2F, 0x1.4594dcp1F, -0x1.1de632p-1F};
 inline constexpr float kCosine[4] = {0x1.ffff2p-1F, -0x1.3bc5a4p2F, 0x1.02a468p2F, -0x1.38dd76p0F};
 
-// With r = radius·sigma (float32), sample i of a floating-point signal gets the float32 product r·cosine or
-// r·sine added; an integer signal gets the exact product rounded to an integer, ties to even.
+// With r = radius·sigma (float32), sample i of a floating-point or int32 signal gets the float32 product
+// r·cosine or r·sine, for int32 rounded to an integer; an int16 signal gets the exact product rounded once. Ties
+// go to even.
 
 /// Added to a product below 2^22 in magnitude with one rounding, it leaves the nearest integer in the low bits.
 inline constexpr float kRounder = 0x1.8p23F;

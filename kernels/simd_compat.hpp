@@ -32,6 +32,12 @@ inline Batch<float, Arch> to_float(const Batch<std::int32_t, Arch>& x) noexcept 
   return xsimd::to_float(x);
 }
 
+/// float32 to the nearest integer, ties to even. |x| < 2^31.
+template <class Arch>
+inline Batch<std::int32_t, Arch> to_int(const Batch<float, Arch>& x) noexcept {
+  return xsimd::nearbyint_as_int(x);
+}
+
 /// x·y + z and z - x·y with one rounding. Primary: xsimd's, which is fused for fma3<avx2> and neon64.
 template <class Arch>
 struct Fused {

@@ -136,11 +136,14 @@ class Recomputed {
     return polar_[i % kBlockSamples];
   }
 
-  /// The integer noise of sample i before it is added: rounded to a multiple of `step`.
+  /// The integer noise of sample i of a signal of T before it is added: rounded to a multiple of `step`.
+  template <class T>
   std::int64_t whole(std::uint64_t i, float sigma, int step) {
     const Polar p = at(i);
     const float reach = p.radius * (sigma / static_cast<float>(step));
-    return std::llrint(static_cast<double>(reach) * static_cast<double>(p.direction)) * step;
+    if constexpr (sizeof(T) == 2)
+      return std::llrint(static_cast<double>(reach) * static_cast<double>(p.direction)) * step;
+    return std::llrint(reach * p.direction) * step;
   }
 
  private:

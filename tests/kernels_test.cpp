@@ -130,7 +130,7 @@ TYPED_TEST(Integers, SaturateExactlyWhereTheSumOverflowsInEveryKernel) {
         std::vector<T> expected(count);
         std::size_t expected_saturated = 0;
         for (std::size_t k = 0; k < count; ++k) {
-          const std::int64_t sum = samples[k] + noise.whole(first + k, sigma, step);
+          const std::int64_t sum = samples[k] + noise.template whole<T>(first + k, sigma, step);
           expected_saturated += static_cast<std::size_t>(sum < kLow || sum > kHigh);
           expected[k] = static_cast<T>(sum < kLow ? kLow : sum > kHigh ? kHigh : sum);
         }

@@ -127,7 +127,8 @@ def sample(
         return struct.pack(">f" if kind == "float32" else ">d", float(noise)).hex()
     r = to_float(radius * to_float(sigma / step))
     limit = 2 ** (int(kind[3:]) - 1)
-    return str(max(-limit, min(limit - 1, rounded(r * direction) * step)))
+    product = r * direction if kind == "int16" else to_float(r * direction)
+    return str(max(-limit, min(limit - 1, rounded(product) * step)))
 
 
 class Definition(unittest.TestCase):
