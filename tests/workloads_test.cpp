@@ -4,17 +4,22 @@
 #include <gtest/gtest.h>
 #include <xxhash.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <numbers>
 #include <ostream>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "harness/base/error.hpp"
 #include "harness/workloads/noise.hpp"
+#include "harness/workloads/payload.hpp"
 #include "harness/workloads/table.hpp"
 #include "harness/workloads/workload.hpp"
 #include "kernels/spin.hpp"
@@ -26,16 +31,17 @@ using ::testing::HasSubstr;
 
 constexpr std::uint32_t kTasks = 10;
 
-void run(const Workload& workload, TaskRange range) {
+// Runs tasks that must succeed; what they returned.
+std::vector<std::byte> run(const Workload& workload, TaskRange range) {
   std::vector<TaskResult> results(range.size());
   std::vector<std::byte> returned;
   workload.run(range, results, returned);
-  EXPECT_TRUE(returned.empty());
   for (std::uint32_t i = 0; i < range.size(); ++i) {
     EXPECT_EQ(results[i].task, range.first + i);
     EXPECT_EQ(results[i].status, 0);
-    EXPECT_EQ(results[i].bytes, 0U);
+    EXPECT_EQ(results[i].bytes, returned.size() / range.size());
   }
+  return returned;
 }
 
 WorkloadOptions options(const std::string& format = "int16") {
@@ -51,6 +57,7 @@ struct Case {
   const char* label;
   const char* workload;
   const char* format;
+  std::size_t returned_bytes;  // by a task of size 1000
 };
 void PrintTo(const Case& one, std::ostream* out) { *out << one.label; }
 
@@ -58,6 +65,10 @@ class InMemory : public ::testing::TestWithParam<Case> {
  protected:
   std::unique_ptr<Workload> workload = select_workload(GetParam().workload).make(options(GetParam().format));
 };
+
+TEST_P(InMemory, TasksReturnWhatTheWorkloadIsToReturnAndNoMore) {
+  EXPECT_EQ(run(*workload, {2, 5}).size(), 3 * GetParam().returned_bytes);
+}
 
 TEST_P(InMemory, DigestsOfPartsAddUp) {
   workload->prepare(1);
@@ -109,8 +120,10 @@ TEST_P(InMemory, ATaskSizeOfZeroIsRefused) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Workloads, InMemory,
-                         ::testing::Values(Case{"spin", "spin", "int16"}, Case{"noise_int16", "noise", "int16"},
-                                           Case{"noise_float32", "noise", "float32"}),
+                         ::testing::Values(Case{"spin", "spin", "int16", 0}, Case{"noise_int16", "noise", "int16", 0},
+                                           Case{"noise_float32", "noise", "float32", 0},
+                                           Case{"wait", "wait", "int16", 0}, Case{"multiply", "multiply", "int16", 0},
+                                           Case{"payload", "payload", "int16", 1000}),
                          [](const auto& instance) { return std::string(instance.param.label); });
 
 TEST(Spin, IsTheChainItIsDefinedAs) {
@@ -131,6 +144,86 @@ TEST(Spin, TasksAndSizesGiveDifferentOutput) {
   run(*more, {0, kTasks});
   EXPECT_NE(some->digest({0, kTasks}), more->digest({0, kTasks}));
   EXPECT_FALSE(some->volume().samples.has_value());
+}
+
+// Makes `workload` with tasks of this size; the message of the UsageError that must come of it.
+std::string refusal(const char* workload, std::uint32_t tasks, std::uint64_t task_size) {
+  try {
+    select_workload(workload).make({.tasks = tasks, .task_size = task_size});
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "not refused";
+}
+
+TEST(Multiply, WritesTenTimesEachNumberOnce) {
+  for (const std::size_t task_size : {1U, 3U, 1000U}) {
+    const auto workload = select_workload("multiply").make({.tasks = kTasks, .task_size = task_size});
+    run(*workload, {0, kTasks});
+    std::uint64_t expected = 0;
+    for (std::uint32_t task = 0; task < kTasks; ++task) {
+      std::vector<std::uint64_t> items(task_size);
+      for (std::size_t i = 0; i < task_size; ++i) items[i] = 10 * (task * task_size + i);
+      expected += XXH3_64bits_withSeed(items.data(), items.size() * sizeof items[0], task);
+    }
+    EXPECT_EQ(workload->digest({0, kTasks}), expected) << task_size;
+  }
+}
+
+TEST(Multiply, RefusesWhatItWouldNotHoldInMemory) {
+  EXPECT_THAT(refusal("multiply", 2, std::uint64_t{1} << 26 | 1), HasSubstr("at most 134217728 items together"));
+  EXPECT_THAT(refusal("multiply", 4000000000U, std::numeric_limits<std::uint64_t>::max()),
+              HasSubstr("4000000000 tasks"));
+}
+
+TEST(Wait, NeverWaitsShorterThanAsked) {
+  constexpr std::uint64_t kNs = 700'000;
+  const auto workload = select_workload("wait").make({.tasks = kTasks, .task_size = kNs});
+  const auto start = std::chrono::steady_clock::now();
+  run(*workload, {0, kTasks});
+  EXPECT_GE(std::chrono::steady_clock::now() - start, kTasks * std::chrono::nanoseconds(kNs));
+}
+
+TEST(Wait, RefusesMoreThanAnHour) {
+  EXPECT_THAT(refusal("wait", 1, 3'600'000'000'001), HasSubstr("3600000000001 ns"));
+  EXPECT_NO_THROW(select_workload("wait").make({.tasks = 1, .task_size = 3'600'000'000'000}));
+}
+
+TEST(Payload, ReturnsTheBytesOfEachTaskAndDigestsTheirHashes) {
+  for (const std::size_t task_size : {1U, 7U, 8U, 9U, 4099U}) {
+    const auto workload = select_workload("payload").make({.tasks = kTasks, .task_size = task_size});
+    const std::vector<std::byte> returned = run(*workload, {0, kTasks});
+    ASSERT_EQ(returned.size(), kTasks * task_size);
+    std::uint64_t expected = 0;
+    std::set<std::vector<std::byte>> different;
+    for (std::uint32_t task = 0; task < kTasks; ++task) {
+      std::vector<std::byte> bytes(task_size);
+      fill_payload(task, bytes);
+      EXPECT_TRUE(
+          std::equal(bytes.begin(), bytes.end(), returned.begin() + static_cast<std::ptrdiff_t>(task * task_size)))
+          << task << " of size " << task_size;
+      expected += XXH3_64bits_withSeed(bytes.data(), bytes.size(), task);
+      different.insert(std::move(bytes));
+    }
+    EXPECT_EQ(different.size(), kTasks);
+    EXPECT_EQ(workload->digest({0, kTasks}), expected);
+  }
+}
+
+TEST(Payload, IsAWordAfterTheOtherAndTheBeginningOfALongerOne) {
+  std::vector<std::byte> longer(83), shorter(43);
+  fill_payload(5, longer);
+  fill_payload(5, shorter);
+  EXPECT_TRUE(std::equal(shorter.begin(), shorter.end(), longer.begin()));
+  std::uint64_t words[5];
+  std::memcpy(words, longer.data(), sizeof words);
+  EXPECT_NE(words[0], words[1]);
+  EXPECT_EQ(words[2] - words[1], words[1] - words[0]);
+  EXPECT_EQ(words[4] - words[3], words[1] - words[0]);
+}
+
+TEST(Payload, RefusesMoreThanAGibibytePerTask) {
+  EXPECT_THAT(refusal("payload", 1, (std::uint64_t{1} << 30) + 1), HasSubstr("returns 1073741825 bytes"));
 }
 
 // The signal and the digest of `noise`, written down a second time: slices of one stream.

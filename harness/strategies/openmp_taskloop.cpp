@@ -20,7 +20,7 @@ class OpenMpTaskloop final : public InProcessExecutor {
 
   void run(const OnChunk& on_chunk) override {
     const Chunks all = chunks();
-    const auto count = static_cast<std::int64_t>(all.count());
+    const std::uint64_t count = all.count();
     int granted = 0;
 #pragma omp parallel num_threads(options_.workers) default(none) shared(on_chunk, all, granted, count)
     {
@@ -30,9 +30,9 @@ class OpenMpTaskloop final : public InProcessExecutor {
         if (granted == options_.workers) {
           // A loop cannot be left early: once cancelled, the remaining chunks are passed over.
 #pragma omp taskloop grainsize(1) default(none) shared(on_chunk, all, count)
-          for (std::int64_t chunk = 0; chunk < count; ++chunk) {
+          for (std::uint64_t chunk = 0; chunk < count; ++chunk) {
             if (cancelled()) continue;
-            run_chunk(static_cast<std::size_t>(omp_get_thread_num()), all[static_cast<std::uint64_t>(chunk)], on_chunk);
+            run_chunk(static_cast<std::size_t>(omp_get_thread_num()), all[chunk], on_chunk);
           }
         }
       }

@@ -12,8 +12,11 @@
 #include "harness/base/names.hpp"
 #include "harness/workloads/copy.hpp"
 #include "harness/workloads/etl.hpp"
+#include "harness/workloads/multiply.hpp"
 #include "harness/workloads/noise.hpp"
+#include "harness/workloads/payload.hpp"
 #include "harness/workloads/spin.hpp"
+#include "harness/workloads/wait.hpp"
 
 namespace noisefloor {
 namespace {
@@ -27,6 +30,11 @@ constexpr std::array kWorkloads = {
                 false, make_noise},
     WorkloadRow{"spin", "a dependent chain of fixed length: pure computing, no memory", "", "steps", false, false,
                 make_spin},
+    WorkloadRow{"wait", "blocked, not busy: a sleep", "", "ns", false, false, make_wait},
+    WorkloadRow{"multiply", "numbers times ten: tasks so small that handing them out is all", "", "items", false, false,
+                make_multiply},
+    WorkloadRow{"payload", "bytes made and returned: what bringing results back costs", "", "bytes", false, false,
+                make_payload},
 };
 
 constexpr const char* kKernelVariable = "NOISEFLOOR_KERNEL";

@@ -18,8 +18,8 @@ inline constexpr double kBenchmarkAmplitude = 0.003;
 
 struct WorkloadOptions {
   std::uint32_t tasks = 1;          ///< >= 0
-  std::uint64_t task_size = 1;      ///< >= 1; samples (etl, copy, noise) or chain steps (spin)
-  const Kernel* kernel = nullptr;   ///< never null for etl and noise; ignored by spin
+  std::uint64_t task_size = 1;      ///< >= 1; in the workload's task_size_unit
+  const Kernel* kernel = nullptr;   ///< never null where uses_kernel; else ignored
   std::string format = "int16";     ///< int16 | float32: sample format of the buffers or test signals
   std::string output_mode = "new";  ///< etl and copy: new | replace | in_place
   std::uint64_t seed = 1;           ///< of the noise
@@ -29,7 +29,7 @@ struct WorkloadRow {
   std::string_view name;
   std::string_view help;
   std::string_view unavailable;
-  std::string_view task_size_unit;  ///< "samples", "steps"
+  std::string_view task_size_unit;  ///< "samples", "steps", "ns", …
   bool uses_kernel;                 ///< kernel and format matter
   bool uses_files;                  ///< output_mode and format matter
   /// Throws UsageError for options that the workload cannot honour, Error where signals cannot be made.
