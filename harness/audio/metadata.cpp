@@ -6,9 +6,10 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
+#include <iterator>
 #include <memory>
-#include <string_view>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace noisefloor {
@@ -38,17 +39,37 @@ Places places_in(int format) noexcept {
   }
 }
 
-bool copy_texts(SNDFILE* from, SNDFILE* to) {
+/// libsndfile reads the texts of an MP3 file as UTF-8 and writes what it is given as Latin-1: the text that arrives.
+/// False if Latin-1 has no such characters.
+bool to_latin1(std::string& text) {
+  std::string latin1;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte < 0x80) {
+      latin1 += text[i];
+    } else if ((byte == 0xC2 || byte == 0xC3) && i + 1 < text.size()) {
+      latin1 += static_cast<char>((byte & 0x03) << 6 | (static_cast<unsigned char>(text[++i]) & 0x3F));
+    } else {
+      return false;
+    }
+  }
+  text = std::move(latin1);
+  return true;
+}
+
+bool copy_texts(SNDFILE* from, SNDFILE* to, int format) {
   bool all = true;
   std::size_t total = 0;
   for (int kind = SF_STR_FIRST; kind <= SF_STR_LAST; ++kind) {
-    const char* text = sf_get_string(from, kind);
-    if (text == nullptr || *text == '\0') continue;
-    const std::size_t size = std::strlen(text);
-    if (total + size > kMostTextBytes || sf_set_string(to, kind, text) != 0) {
+    const char* read = sf_get_string(from, kind);
+    if (read == nullptr || *read == '\0') continue;
+    std::string text = read;
+    const bool fits =
+        total + text.size() <= kMostTextBytes && ((format & SF_FORMAT_TYPEMASK) != SF_FORMAT_MPEG || to_latin1(text));
+    if (!fits || sf_set_string(to, kind, text.c_str()) != 0) {
       all = false;
     } else {
-      total += size;
+      total += text.size();
     }
   }
   return all;
@@ -96,8 +117,9 @@ bool copy_chunk(SNDFILE* from, SNDFILE* to, int get, int set, bool has_place) {
          sf_command(to, set, chunk.get(), sizeof(Chunk)) == SF_TRUE;
 }
 
-using Broadcast = SF_BROADCAST_INFO_VAR(16 << 10);
-using Cart = SF_CART_INFO_VAR(16 << 10);
+// libsndfile holds 16 KiB of such a text, and refuses to be given as much.
+using Broadcast = SF_BROADCAST_INFO_VAR(15 << 10);
+using Cart = SF_CART_INFO_VAR(15 << 10);
 
 }  // namespace
 
@@ -117,7 +139,7 @@ bool copy_metadata(const SoundReader& from, SoundWriter& to) {
                                                  places.broadcast) &&
         all;
   all = copy_chunk<SF_CART_INFO, Cart>(source, target, SFC_GET_CART_INFO, SFC_SET_CART_INFO, places.cart) && all;
-  return copy_texts(source, target) && all;
+  return copy_texts(source, target, format) && all;
 }
 
 }  // namespace noisefloor

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "harness/audio/stated_size.hpp"
+#include "harness/audio/steady_bytes.hpp"
 #include "harness/base/error.hpp"
 
 namespace noisefloor {
@@ -109,6 +110,18 @@ bool correct_padded_aiff(int fd, std::uint64_t file_bytes, std::uint32_t frames,
     at += 8 + size + (size & 1U);
   }
   return false;
+}
+
+/// libsndfile 1.2 takes the byte that ends a VOC file for a sample where each sample is a byte: one too many, and
+/// another one in every copy.
+bool ends_in_false_sample(int fd, const SF_INFO& info, std::uint64_t file_bytes) noexcept {
+  const int subtype = info.format & SF_FORMAT_SUBMASK;
+  const bool is_code = subtype == SF_FORMAT_ULAW || subtype == SF_FORMAT_ALAW;
+  if ((info.format & SF_FORMAT_TYPEMASK) != SF_FORMAT_VOC || !is_code || info.channels != 1 || info.frames < 1) {
+    return false;
+  }
+  char last = 1;
+  return ::pread(fd, &last, 1, static_cast<off_t>(file_bytes - 1)) == 1 && last == 0;
 }
 
 std::string_view kind_of(mode_t mode) noexcept {
@@ -216,6 +229,7 @@ SoundReader& SoundReader::operator=(SoundReader&& other) noexcept {
   facts_ = other.facts_;
   file_bytes_ = other.file_bytes_;
   offset_ = other.offset_;
+  readable_ = other.readable_;
   frames_read_ = other.frames_read_;
   damaged_ = other.damaged_;
   unsized_ = other.unsized_;
@@ -273,6 +287,10 @@ SoundReader::SoundReader(const std::string& path) : path_(path) {
     if (stated.sample_bytes) promise(*stated.sample_bytes / frame);
     if (stated.frames) promise(*stated.frames);
   }
+  if (ends_in_false_sample(fd_.get(), info, file_bytes_)) {
+    --facts_.frames;
+    readable_ = facts_.frames;
+  }
   if (is_stored_plainly(facts_)) offset_ = corrected_ ? corrected_->position : ::lseek(fd_.get(), 0, SEEK_CUR);
 }
 
@@ -292,7 +310,8 @@ std::uint64_t SoundReader::likely_bytes() const noexcept {
 
 std::size_t SoundReader::read(void* samples, std::size_t frames) {
   SNDFILE* file = file_of(handle_.get());
-  const auto wanted = static_cast<sf_count_t>(frames);
+  auto wanted = static_cast<sf_count_t>(frames);
+  if (readable_ >= 0) wanted = std::min(wanted, readable_ - frames_read_);
   sf_count_t got = 0;
   switch (facts_.sample_type) {
     case SampleType::int16:
@@ -440,6 +459,8 @@ std::uint64_t SoundWriter::finish() {
   if (error != 0 || sink_->error != 0) fail(sf_error_number(error));
   if (sink_->size == 0) fail("there is no sample for it, and without one this kind of file is not made");
   const SoundFacts& facts = sink_->facts;
+  sink_->error = steady_bytes(sink_->fd, facts.format, static_cast<std::uint64_t>(sink_->size));
+  if (sink_->error != 0) fail("");
   const Subtype* subtype = find_subtype(facts.format);
   if ((facts.format & SF_FORMAT_TYPEMASK) == SF_FORMAT_AIFF && subtype != nullptr && subtype->stored_bytes % 2 == 1) {
     const sf_count_t bytes = sink_->frames * facts.channels * subtype->stored_bytes;

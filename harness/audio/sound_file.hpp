@@ -105,6 +105,7 @@ class SoundReader {
   std::uint64_t file_bytes_ = 0;
   std::int64_t offset_ = -1;
   std::int64_t frames_read_ = 0;
+  std::int64_t readable_ = -1;  // frames, where libsndfile would read too many
   bool damaged_ = false;
   bool unsized_ = false;
 };
