@@ -436,8 +436,10 @@ INSTANTIATE_TEST_SUITE_P(Ways, Strategies, ::testing::ValuesIn(kWays),
 TEST(StrategyTable, NamesAreFoundAndTheNearestIsSuggested) {
   EXPECT_EQ(strategies().front().name, "sequential");
   for (const Strategy& strategy : strategies()) {
-    EXPECT_EQ(&select_strategy(strategy.name), &strategy);
     EXPECT_FALSE(strategy.help.empty());
+    if (strategy.unavailable.empty()) {
+      EXPECT_EQ(&select_strategy(strategy.name), &strategy);
+    }
   }
   try {
     select_strategy("opnmp");

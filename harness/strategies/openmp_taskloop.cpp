@@ -12,6 +12,11 @@ namespace {
 
 constexpr std::string_view kName = "openmp_taskloop";
 
+#ifdef __clang__
+// clang 14 warns of the conversions in its own code for the loop, whatever the type of the index.
+#pragma clang diagnostic ignored "-Wsign-conversion"
+#endif
+
 class OpenMpTaskloop final : public InProcessExecutor {
  public:
   OpenMpTaskloop(const Workload& workload, const StrategyOptions& options) : InProcessExecutor(workload, options) {
