@@ -34,7 +34,19 @@ MUTED: Final = "#666666"
 BAND: Final = "#E8EEF4"
 
 # In the order of the program's table; any other strategy takes the next place.
-STRATEGIES: Final = ("sequential", "std_thread", "openmp")
+STRATEGIES: Final = (
+    "sequential",
+    "thread_per_task",
+    "async",
+    "std_thread",
+    "mutex_queue",
+    "openmp",
+    "openmp_tasks",
+    "openmp_taskloop",
+    "std_par",
+    "tbb",
+    "tbb_tasks",
+)
 
 # What makes two cells the same batch: only these may be compared with each other.
 BATCH: Final = ("workload", "format", "tasks", "task_size", "output_mode", "pitfall")

@@ -382,9 +382,12 @@ class Words(unittest.TestCase):
         a, b, c, d = marks.values()
         self.assertEqual((a.color, a.marker), (b.color, b.marker))
         self.assertTrue(a.dash != b.dash and a.filled != b.filled)
-        self.assertEqual(len({a.color, c.color, d.color}), 3)
-        self.assertEqual(len({a.marker, c.marker, d.marker}), 3)
+        self.assertEqual(len({(mark.color, mark.marker) for mark in (a, c, d)}), 3)
         self.assertEqual(style.marks([("openmp", "x")])["openmp", "x"].color, a.color)
+        # More strategies than colours: a colour that comes again has another marker.
+        every = style.marks([(strategy, "") for strategy in style.STRATEGIES]).values()
+        self.assertEqual(len({(mark.color, mark.marker) for mark in every}), len(style.STRATEGIES))
+        self.assertEqual(len({mark.color for mark in list(every)[: len(style.PALETTE)]}), len(style.PALETTE))
 
 
 class FindPython(unittest.TestCase):
