@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help bench test test-long check format install clean configure build quality micro
+.PHONY: help bench test test-long check format install clean configure build quality micro etl-table
 
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
@@ -20,6 +20,7 @@ help:
 	@echo 'make test-long  the long tests, and the fast C++ tests under sanitizers and clang'
 	@echo 'make quality    the noise: 2^30 samples and more a test, and dieharder; writes the table in docs/NOISE.md'
 	@echo 'make micro      the kernels beside other generators and the limits, as a table'
+	@echo 'make etl-table  the ETL beside cp, its floor, Python and sox, as a table: about 4 minutes on an idle machine'
 	@echo 'make format     format all C++ and Python'
 	@echo 'make install    install the program under PREFIX (/usr/local), within DESTDIR if set'
 	@echo 'make clean      remove build/ and the cached test signals and outputs'
@@ -77,6 +78,11 @@ micro:
 	@scripts/bootstrap bench peers
 	@$(MAKE) build
 	@"$$(scripts/find_python)" -B scripts/kernel_table.py
+
+etl-table:
+	@scripts/bootstrap bench etl
+	@$(MAKE) build
+	@"$$(scripts/find_python)" -B scripts/etl_table.py
 
 format:
 	@scripts/bootstrap check
