@@ -1,0 +1,126 @@
+// What it costs to hand out one item: every strategy, by chunk size and workers, on the smallest of tasks.
+// SPDX-License-Identifier: MIT
+//
+// Benchmarks are named <strategy>/chunk:<items>/workers:<n>/<run|unordered>/real_time. A task is one item of
+// `multiply`: a load, a multiplication, a store. Timed: one run of a warm executor over all items, with nobody
+// listening (run) or through unordered delivery (unordered); so many items that a run lasts 10 ms, and waking a pool is
+// little beside them. Not timed: the check of the output after the last run. Counters: ns_per_item (of real
+// time: divided among the workers it would be more), and items per run.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "harness/measure/machine.hpp"
+#include "harness/strategies/deliver.hpp"
+#include "harness/strategies/strategy.hpp"
+#include "harness/workloads/table.hpp"
+
+namespace noisefloor::micro {
+namespace {
+
+constexpr std::uint32_t kChunkSizes[] = {1, 16, 256};
+constexpr std::uint32_t kLeastItems = 1024, kMostItems = 1U << 22;
+constexpr std::chrono::milliseconds kLeastRun(10);
+
+enum class How : std::uint8_t { run, unordered };
+
+class Batch {
+ public:
+  Batch(const Strategy& strategy, std::uint32_t items, const StrategyOptions& options)
+      : workload_(select_workload("multiply").make({.tasks = items, .task_size = 1})),
+        executor_(make_executor(strategy, *workload_, options)) {}
+
+  void run(How how) {
+    if (how == How::run) {
+      executor_->run([](auto, auto) {});
+    } else {
+      deliver(*executor_, workload_->task_count(), Delivery::unordered, [](auto, auto) {});
+    }
+  }
+  void prepare() { workload_->prepare(1); }
+  [[nodiscard]] std::uint64_t digest() const { return executor_->digest(); }
+
+ private:
+  std::unique_ptr<Workload> workload_;
+  std::unique_ptr<Executor> executor_;
+};
+
+/// The number of items, doubled until a run lasts kLeastRun.
+std::uint32_t enough_items(const Strategy& strategy, const StrategyOptions& options, How how) {
+  for (std::uint32_t items = std::max(kLeastItems, 16 * options.chunk_size);; items *= 2) {
+    if (items >= kMostItems) return items;
+    Batch batch(strategy, items, options);
+    batch.run(how);  // pages, threads
+    const auto start = std::chrono::steady_clock::now();
+    batch.run(how);
+    if (std::chrono::steady_clock::now() - start >= kLeastRun) return items;
+  }
+}
+
+void dispatch(benchmark::State& state, const Strategy& strategy, const StrategyOptions& options, How how) {
+  if (!strategy.unavailable.empty()) {
+    state.SkipWithError(("skipped: " + std::string(strategy.unavailable)).c_str());
+    return;
+  }
+  try {
+    const std::uint32_t items = enough_items(strategy, options, how);
+    Batch sequential(select_strategy("sequential"), items, {});
+    sequential.run(How::run);
+    Batch batch(strategy, items, options);
+    batch.run(how);
+    batch.prepare();
+    for (auto _ : state) batch.run(how);
+    if (batch.digest() != sequential.digest()) {
+      state.SkipWithError("wrong output");
+      return;
+    }
+    const auto all = static_cast<double>(state.iterations()) * items;
+    state.counters["ns_per_item"] =
+        benchmark::Counter(all * 1e-9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+    state.counters["items"] = items;
+  } catch (const std::exception& error) {
+    state.SkipWithError(error.what());
+  }
+}
+
+void add_all() {
+  std::vector<int> workers{1};
+  if (available_workers() > 1) workers.push_back(available_workers());
+  for (const Strategy& strategy : strategies()) {
+    for (const std::uint32_t chunk_size : kChunkSizes) {
+      for (const int n : workers) {
+        StrategyOptions options;
+        options.workers = n;
+        options.chunk_size = chunk_size;
+        // One that needs another number of workers has no such benchmark; `openmp` is its default, static.
+        if (strategy.unavailable.empty() && !strategy.refuse(options).empty()) continue;
+        for (const How how : {How::run, How::unordered}) {
+          const std::string name = std::string(strategy.name) + "/chunk:" + std::to_string(chunk_size) +
+                                   "/workers:" + std::to_string(n) + (how == How::run ? "/run" : "/unordered");
+          benchmark::RegisterBenchmark(
+              name.c_str(),
+              [&strategy, options, how](benchmark::State& state) { dispatch(state, strategy, options, how); })
+              ->UseRealTime()
+              ->Unit(benchmark::kMillisecond);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace noisefloor::micro
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  noisefloor::micro::add_all();
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+}
