@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cmath>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
@@ -19,6 +20,7 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -367,6 +369,155 @@ TEST_F(Etl, NotFiniteSamplesAreReplacedAndCounted) {
   EXPECT_EQ(done.outcome().not_finite, 3U);
   EXPECT_EQ(done.outcome().warnings, static_cast<std::uint32_t>(EtlOutcome::kNotFinite));
   EXPECT_THAT(read_sound<float>(folder_ / "out/nan.wav"), testing::ElementsAre(0.25F, 0.0F, 1.0F, -1.0F, 4.0F));
+}
+
+TEST_F(Etl, ARatioIsDrawnForEachStreamAndReachedOverAllChannels) {
+  // Two channels of different level: the level is that of both.
+  std::vector<std::int16_t> sound(200'000);
+  for (std::size_t i = 0; i < sound.size(); ++i) {
+    sound[i] = static_cast<std::int16_t>((i % 2 == 0 ? 6000 : 600) * (i / 2 * 37 % 1000 < 500 ? 1 : -1));
+  }
+  write_sound(folder_ / "in.wav", wav_facts(SampleType::int16, 2, 8000, 0), sound);
+  const double rms = std::sqrt((6000.0 * 6000 + 600.0 * 600) / 2) / 32768;
+  EtlOptions how = options();
+  how.snr = SnrRange{10, 30};
+  std::vector<EtlTask> tasks;
+  for (std::uint64_t stream = 0; stream < 5; ++stream) {
+    tasks.push_back({folder_ / "in.wav", std::to_string(stream), stream});
+  }
+  const EtlWorkload workload(tasks, how);
+  const Done done = run(workload, {0, 5});
+  std::set<double> drawn;
+  for (std::size_t task = 0; task < tasks.size(); ++task) {
+    ASSERT_EQ(done.results[task].status, 0) << done.message(task);
+    const EtlOutcome outcome =
+        etl_outcome(std::span(done.returned).subspan(task * sizeof(EtlOutcome), sizeof(EtlOutcome)));
+    drawn.insert(outcome.snr_db_requested);
+    EXPECT_EQ(outcome.snr_db_requested, how.snr->of({how.seed, tasks[task].stream}));
+    EXPECT_GE(outcome.snr_db_requested, 10);
+    EXPECT_LT(outcome.snr_db_requested, 30);
+    EXPECT_NEAR(outcome.amplitude, rms / std::pow(10, outcome.snr_db_requested / 20), 1e-12);
+    EXPECT_NEAR(outcome.snr_db_achieved, outcome.snr_db_requested, 0.1);
+    EXPECT_EQ(outcome.warnings, 0U);
+    // Measured on what was written.
+    const auto noisy = read_sound<std::int16_t>(folder_ / ("out/" + tasks[task].output));
+    double signal = 0, noise = 0;
+    for (std::size_t i = 0; i < sound.size(); ++i) {
+      signal += double(sound[i]) * sound[i];
+      noise += double(noisy[i] - sound[i]) * (noisy[i] - sound[i]);
+    }
+    EXPECT_NEAR(outcome.snr_db_achieved, 10 * std::log10(signal / noise), 1e-9);
+  }
+  EXPECT_EQ(drawn.size(), tasks.size());
+}
+
+TEST_F(Etl, ARatioGivesTheSameBytesForEveryKernelAndSampleTypeItsOwn) {
+  write_sound(folder_ / "int16.wav", wav_facts(SampleType::int16, 1, 8000, 0), ramp<std::int16_t>(300'000, 1, 20000));
+  write_sound(folder_ / "int32.wav", wav_facts(SampleType::int32, 1, 8000, 0), ramp<std::int32_t>(300'000, 1, 1e9));
+  write_sound(folder_ / "float32.wav", wav_facts(SampleType::float32, 1, 8000, 0), ramp<float>(300'000, 1, 0.1));
+  write_sound(folder_ / "float64.wav", wav_facts(SampleType::float64, 1, 8000, 0), ramp<double>(300'000, 1, 1e-6));
+  for (const std::string name : {"int16.wav", "int32.wav", "float32.wav", "float64.wav"}) {
+    std::string expected;
+    for (const Kernel& kernel : kernels()) {
+      if (!kernel.unavailable.empty() || kernel.name == "naive") continue;
+      EtlOptions how = options(0, std::string(kernel.name).c_str());
+      how.snr = SnrRange{20, 20};
+      fs::remove(folder_ / ("out/" + name));
+      const Done done = process(name, how);
+      ASSERT_EQ(done.results[0].status, 0) << done.message();
+      EXPECT_EQ(done.outcome().snr_db_requested, 20);
+      EXPECT_NEAR(done.outcome().snr_db_achieved, 20, 0.1) << name;
+      const std::string bytes = content(folder_ / ("out/" + name));
+      if (expected.empty()) expected = bytes;
+      EXPECT_TRUE(bytes == expected) << name << " by " << kernel.name;
+    }
+  }
+}
+
+TEST_F(Etl, SilenceHasNoLevelAndGetsNoNoise) {
+  EtlOptions how = options();
+  how.snr = SnrRange{10, 10};
+  write_sound(folder_ / "silent.wav", wav_facts(SampleType::int16, 1, 8000, 0), std::vector<std::int16_t>(1000));
+  write_sound(folder_ / "short.wav", wav_facts(SampleType::int16, 1, 8000, 0), std::vector<std::int16_t>());
+  for (const std::string name : {"silent.wav", "short.wav"}) {
+    const Done done = process(name, how);
+    ASSERT_EQ(done.results[0].status, 0) << done.message();
+    EXPECT_EQ(done.outcome().warnings, static_cast<std::uint32_t>(EtlOutcome::kSilent));
+    EXPECT_EQ(done.outcome().amplitude, 0);
+    EXPECT_TRUE(std::isnan(done.outcome().snr_db_achieved));
+    EXPECT_TRUE(content(folder_ / name) == content(folder_ / ("out/" + name)));
+  }
+}
+
+TEST_F(Etl, NoiseBelowTheLeastStepIsSaid) {
+  EtlOptions how = options();
+  how.snr = SnrRange{90, 90};
+  write_sound(folder_ / "soft.wav", wav_facts(SampleType::int16, 1, 8000, 0), ramp<std::int16_t>(1000, 1, 100));
+  const Done done = process("soft.wav", how);
+  ASSERT_EQ(done.results[0].status, 0) << done.message();
+  EXPECT_EQ(done.outcome().warnings, static_cast<std::uint32_t>(EtlOutcome::kNoNoise));
+  EXPECT_TRUE(std::isinf(done.outcome().snr_db_achieved));
+}
+
+TEST_F(Etl, ALevelThatNoNoiseCanBeRelativeToIsAnError) {
+  EtlOptions how = options();
+  how.snr = SnrRange{10, 10};
+  for (const double loud : {1e6, 1e300}) {
+    write_sound(folder_ / "loud.wav", wav_facts(SampleType::float64, 1, 8000, 0), std::vector<double>(1000, loud));
+    const Done done = process("loud.wav", how);
+    EXPECT_EQ(done.results[0].status, kTaskFailed);
+    EXPECT_THAT(done.message(), testing::HasSubstr("loud.wav"));
+    EXPECT_EQ(folder_.entries("out"), 0U);
+  }
+}
+
+TEST_F(Etl, WhatIsNotFiniteHasNoPartInTheLevel) {
+  const float inf = std::numeric_limits<float>::infinity();
+  std::vector<float> sound = ramp<float>(10'000, 1, 0.5);
+  sound[7] = std::numeric_limits<float>::quiet_NaN();
+  std::vector<float> replaced = sound;
+  replaced[7] = 0;
+  sound[8] = inf;
+  replaced[8] = 1;
+  EtlOptions how = options();
+  how.snr = SnrRange{10, 10};
+  write_sound(folder_ / "nan.wav", wav_facts(SampleType::float32, 1, 8000, 0), sound);
+  write_sound(folder_ / "finite.wav", wav_facts(SampleType::float32, 1, 8000, 0), replaced);
+  const Done nan = process("nan.wav", how), finite = process("finite.wav", how);
+  ASSERT_EQ(nan.results[0].status, 0) << nan.message();
+  EXPECT_EQ(nan.outcome().not_finite, 2U);
+  EXPECT_EQ(nan.outcome().amplitude, finite.outcome().amplitude);
+  EXPECT_TRUE(content(folder_ / "out/nan.wav") == content(folder_ / "out/finite.wav"));
+}
+
+TEST_F(Etl, ConfirmingKeepsWhatIsRightAndTellsWhatIsNot) {
+  write_sound(folder_ / "in.wav", wav_facts(SampleType::int16, 1, 8000, 0), ramp<std::int16_t>(200'000, 1, 1000));
+  EtlOptions confirming = options();
+  confirming.output_mode = OutputMode::confirm;
+  confirming.exists_hint = ": a hint";
+  ASSERT_EQ(process("in.wav", confirming).results[0].status, 0) << "nothing there: written";
+  const std::string right = content(folder_ / "out/in.wav");
+  const auto time = fs::last_write_time(folder_ / "out/in.wav");
+  ASSERT_EQ(process("in.wav", confirming).results[0].status, 0) << "the same there";
+  EXPECT_EQ(fs::last_write_time(folder_ / "out/in.wav"), time);
+  EXPECT_EQ(folder_.entries("out"), 1U);
+  for (const std::string& wrong : {right.substr(0, right.size() - 1), right.substr(0, right.size() - 1) + "x"}) {
+    std::ofstream(folder_ / "out/in.wav", std::ios::binary) << wrong;
+    const Done done = process("in.wav", confirming);
+    EXPECT_EQ(done.results[0].status, kTaskFailed);
+    EXPECT_THAT(done.message(), testing::HasSubstr("out/in.wav' exists, and is not what would be written: a hint"));
+    EXPECT_TRUE(content(folder_ / "out/in.wav") == wrong) << "it is kept";
+    EXPECT_EQ(folder_.entries("out"), 1U);
+  }
+}
+
+TEST_F(Etl, RefusesRatiosThatCannotBeMeant) {
+  EtlOptions how = options();
+  for (const SnrRange range : {SnrRange{30, 10}, SnrRange{NAN, 10}, SnrRange{10, INFINITY}}) {
+    how.snr = range;
+    EXPECT_THROW(EtlWorkload({}, how), UsageError);
+  }
+  EXPECT_THROW(EtlWorkload({}, options(1e9)), UsageError);
 }
 
 TEST_F(Etl, AStopEndsATaskInTheMiddleWithoutAFile) {
