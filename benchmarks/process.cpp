@@ -271,15 +271,17 @@ std::string warning_text(const EtlTask& task, const EtlOutcome& outcome) {
   return said.empty() ? std::string() : fmt::format("'{}' {}", task.input, fmt::join(said, "; "));
 }
 
-/// Makes the folders of the outputs and removes what dead writers left there. A folder that cannot be made is no
-/// error yet: the tasks that write there will say so, and the others go on.
-void prepare_folders(const Target& target, const std::set<std::string>& folders, bool durable) {
+/// Makes the folders of the outputs and removes what dead writers left there. Returns why some cannot be made: that
+/// is the tasks' error that write there, and the others go on.
+std::vector<std::string> prepare_folders(const Target& target, const std::set<std::string>& folders, bool durable) {
   make_folders(target.root);
+  std::vector<std::string> messages;
   std::set<std::string> entered;  // folders with an entry that must last
   for (const std::string& folder : folders) {
     try {
       make_folders(folder);
-    } catch (const Error&) {
+    } catch (const Error& error) {
+      messages.emplace_back(error.what());
       continue;
     }
     remove_stale(folder);
@@ -293,6 +295,7 @@ void prepare_folders(const Target& target, const std::set<std::string>& folders,
     const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd || ::fsync(fd.get()) != 0) throw system_error(fmt::format("cannot make '{}' durable", folder), errno);
   }
+  return messages;
 }
 
 std::string noise_text(double amplitude, const std::optional<SnrRange>& snr) {
@@ -361,13 +364,14 @@ int process(const ProcessOptions& options) {
   stop_flag = false;
   was_interrupted = false;
   const StopOnSignal stop_on_signal;
-  prepare_folders(target, folders, options.fsync);
+  const std::vector<std::string> not_made = prepare_folders(target, folders, options.fsync);
   Manifest manifest;
   if (!options.manifest.empty()) {
     manifest = Manifest(options.manifest, options.resume ? Manifest::Open::append : Manifest::Open::fresh);
   }
   Progress progress(tasks.size(), bytes);
   Totals totals;
+  for (const std::string& message : not_made) progress.message("warning", false, message);
   for (const auto& [path, message] : collection.unreadable) {
     ++totals.failed;
     progress.message("failed", true, message);
