@@ -346,6 +346,220 @@ class Outputs(ProcessTest):
         self.assertEqual(outputs, ["a.wav", "b.wav"])
 
 
+class NoiseModes(ProcessTest):
+    def lines(self, manifest: Path) -> dict[str, Any]:
+        return {Path(x["output"]).name: x for x in map(json.loads, manifest.read_text().splitlines())}
+
+    def test_a_ratio_is_drawn_reached_and_told(self) -> None:
+        for index in range(8):
+            write_wav(self.sounds / f"{index}.wav", 20_000, 1 + index % 2, 2, index + 1)
+        manifest = self.top / "m.jsonl"
+        result = self.run_program("--snr-db", "10:30", "--manifest", manifest, self.sounds, self.out)
+        self.assertIn("10 to 30 dB", result.stdout)
+        lines = self.lines(manifest)
+        self.assertEqual(len(lines), 8)
+        for line in lines.values():
+            self.assertTrue(10 <= line["snr_db_requested"] < 30)
+            self.assertAlmostEqual(line["snr_db_achieved"], line["snr_db_requested"], delta=0.2)
+            with wave.open(line["input"]) as file:
+                before = struct.unpack(
+                    f"<{file.getnframes() * file.getnchannels()}h", file.readframes(1 << 20)
+                )
+            with wave.open(line["output"]) as file:
+                after = struct.unpack(f"<{len(before)}h", file.readframes(1 << 20))
+            signal_power = sum(x * x for x in before)
+            noise_power = sum((y - x) ** 2 for x, y in zip(before, after))
+            self.assertAlmostEqual(
+                line["snr_db_achieved"], 10 * math.log10(signal_power / noise_power), places=9
+            )
+            rms = math.sqrt(signal_power / len(before)) / 32768
+            self.assertAlmostEqual(line["sigma"], rms / 10 ** (line["snr_db_requested"] / 20), places=12)
+        self.assertEqual(len({line["snr_db_requested"] for line in lines.values()}), 8)
+        first = tree(self.out)
+        how = ("--strategy", "sequential", "--kernel", "scalar", "--chunk", "3")
+        self.run_program(*how, "--overwrite", "--snr-db", "10:30", self.sounds, self.out)
+        self.assertEqual(tree(self.out), first)
+        self.run_program("--overwrite", "--snr-db", "-5", self.sounds, self.out)
+        self.assertNotEqual(tree(self.out), first)
+
+    def test_silence_gets_no_noise_and_a_warning(self) -> None:
+        self.sounds.mkdir()
+        with wave.open(str(self.sounds / "silent.wav"), "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", ""))
+            file.writeframes(bytes(2000))
+        manifest = self.top / "m.jsonl"
+        result = self.run_program("--snr-db", "20", "--manifest", manifest, self.sounds, self.out)
+        self.assertIn("silent", result.stderr)
+        self.assertEqual(tree(self.out), tree(self.sounds))
+        line = self.lines(manifest)["silent.wav"]
+        self.assertEqual((line["sigma"], line["snr_db_requested"], line["snr_db_achieved"]), (0, 20, None))
+        self.assertEqual(line["warnings"], ["silent"])
+
+    def test_a_failed_input_has_a_line_with_what_was_asked_for(self) -> None:
+        self.sounds.mkdir()
+        (self.sounds / "bad.wav").write_text("a letter")
+        manifest = self.top / "m.jsonl"
+        self.run_program("--snr-db", "20", "--manifest", manifest, self.sounds, self.out, status=1)
+        line = self.lines(manifest)["bad.wav"]
+        self.assertEqual((line["status"], line["snr_db_requested"], line["sigma"]), ("failed", 20, None))
+
+    def test_copies_have_names_streams_and_noise_of_their_own(self) -> None:
+        write_wav(self.sounds / "a.b.wav", 3000)
+        write_wav(self.sounds / "deep" / "c.wav", 3000)
+        manifest = self.top / "m.jsonl"
+        self.run_program("--recursive", "--copies", "3", "--manifest", manifest, self.sounds, self.out)
+        outputs = tree(self.out)
+        self.assertEqual(
+            sorted(outputs),
+            ["a.b.2.wav", "a.b.3.wav", "a.b.wav", "deep/c.2.wav", "deep/c.3.wav", "deep/c.wav"],
+        )
+        self.assertEqual(len(set(outputs.values())), 6)
+        self.assertEqual(len({line["stream"] for line in self.lines(manifest).values()}), 6)
+        self.run_program("--recursive", self.sounds, self.top / "one")
+        for name, content in tree(self.top / "one").items():
+            self.assertEqual(content, outputs[name], "the first copy is the one without --copies")
+        self.run_program("--copies", "2", self.sounds / "a.b.wav", self.top / "new.wav")
+        self.assertEqual((self.top / "new.2.wav").read_bytes(), outputs["a.b.2.wav"])
+
+    def test_copies_in_the_way_of_an_input_are_refused(self) -> None:
+        write_wav(self.sounds / "a.wav", 100)
+        write_wav(self.sounds / "a.2.wav", 100)
+        result = self.run_program("--copies", "2", self.sounds, self.out, status=2)
+        self.assertIn("a.2.wav", result.stderr)
+        self.assertFalse(self.out.exists())
+        before = tree(self.sounds)
+        self.run_program("--overwrite", "--copies", "2", self.sounds / "a.wav", self.sounds / "b.wav")
+        self.run_program("--overwrite", "--copies", "2", self.sounds / "a.wav", self.sounds, status=2)
+        self.assertEqual({k: v for k, v in tree(self.sounds).items() if k in before}, before)
+
+    def test_what_a_copy_cannot_hold_is_said(self) -> None:
+        write_wav(self.top / "a.wav", 100)
+        bytes_in = (self.top / "a.wav").read_bytes()
+        comment = b"x" * 60_000
+        info = (
+            b"LIST"
+            + struct.pack("<I", 12 + len(comment))
+            + b"INFOICMT"
+            + struct.pack("<I", len(comment))
+            + comment
+        )
+        body = bytes_in[8:] + info
+        self.sounds.mkdir()
+        (self.sounds / "a.wav").write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+        manifest = self.top / "m.jsonl"
+        result = self.run_program("--manifest", manifest, self.sounds, self.out)
+        line = self.lines(manifest)["a.wav"]
+        if not line["warnings"]:  # this libsndfile reads no text of that length
+            self.assertEqual(result.stderr, "")
+            return
+        self.assertEqual(line["warnings"], ["metadata lost"])
+        self.assertIn("a.wav", result.stderr)
+
+
+class Links(ProcessTest):
+    def test_to_folders_are_followed_once_and_after_the_folders_themselves(self) -> None:
+        write_wav(self.sounds / "z" / "s.wav", 100)
+        (self.sounds / "a").symlink_to("z")
+        (self.sounds / "z" / "up").symlink_to("..")
+        (self.sounds / "z" / "self").symlink_to(".")
+        (self.sounds / "round").symlink_to("round")
+        write_wav(self.top / "elsewhere" / "e.wav", 100)
+        (self.top / "elsewhere" / "back").symlink_to(self.sounds)
+        (self.sounds / "far").symlink_to(self.top / "elsewhere")
+        (self.sounds / "file.wav").symlink_to("z/s.wav")
+        result = self.run_program("--recursive", self.sounds, self.out)
+        self.assertEqual(sorted(tree(self.out)), ["far/e.wav", "file.wav", "z/s.wav"])
+        self.assertIn("4 folders not entered again", result.stdout)
+        self.assertFalse(any(path.is_symlink() for path in self.out.rglob("*")))
+
+    def test_cannot_lead_the_output_into_an_input(self) -> None:
+        write_wav(self.sounds / "deep" / "s.wav", 100)
+        before = tree(self.sounds)
+        (self.top / "link").symlink_to(self.sounds / "deep")
+        self.run_program("--recursive", self.sounds, self.top / "link", status=2)
+        self.run_program("--recursive", self.sounds, self.top / "link" / "new" / "er", status=2)
+        self.run_program(self.sounds / "deep", self.top / "link", status=2)
+        # A link among the inputs to a folder that holds OUT.
+        write_wav(self.top / "other" / "s.wav", 100)
+        (self.top / "other" / "top").symlink_to(self.top)
+        self.run_program("--recursive", self.top / "other", self.out, status=2)
+        self.assertFalse(self.out.exists())
+        # A link in OUT that leads back.
+        self.out.mkdir()
+        (self.out / "deep").symlink_to(self.sounds)
+        result = self.run_program("--recursive", self.sounds, self.out, status=2)
+        self.assertIn("leads into an input", result.stderr)
+        self.assertEqual(tree(self.sounds), before)
+
+
+class Manifests(ProcessTest):
+    def test_escape_every_name(self) -> None:
+        self.sounds.mkdir()
+        write_wav(self.top / "a.wav", 100)
+        for name in (b"by\xffte\xc3.wav", "ü\u2028.wav".encode(), b'q"\\\x01\n.wav', b"\xed\xa0\x80.wav"):
+            shutil.copy(os.fsencode(self.top / "a.wav"), os.path.join(os.fsencode(self.sounds), name))
+        manifest = self.top / "m.jsonl"
+        self.run_program("--manifest", manifest, self.sounds, self.out)
+        manifest.read_bytes().decode("utf-8")  # strictly
+        lines = [json.loads(line) for line in manifest.read_text().split("\n")[:-1]]
+        self.assertEqual(
+            sorted(os.path.basename(os.fsencode(line["input"])) for line in lines),
+            sorted(os.listdir(os.fsencode(self.sounds))),
+        )
+        self.assertIn("\\udcff", manifest.read_text())
+
+    def test_have_exactly_these_fields(self) -> None:
+        write_wav(self.sounds / "good.wav", 100)
+        (self.sounds / "bad.wav").write_text("a letter")
+        manifest = self.top / "m.jsonl"
+        self.run_program("--manifest", manifest, self.sounds, self.out, status=1)
+        fields = (
+            "input output seed stream sigma snr_db_requested snr_db_achieved frames channels rate subtype "
+        )
+        fields += "clipped nans warnings status message"
+        for line in map(json.loads, manifest.read_text().splitlines()):
+            self.assertEqual(list(line), fields.split())
+
+    def test_a_torn_line_is_repaired_on_resume(self) -> None:
+        for index in range(5):
+            write_wav(self.sounds / f"{index}.wav", 300)
+        manifest = self.top / "m.jsonl"
+        self.run_program("--strategy", "sequential", "--manifest", manifest, self.sounds, self.out)
+        whole, outputs = manifest.read_text(), tree(self.out)
+        lines = whole.splitlines(keepends=True)
+        for cut in (1, 9, 30, len(lines[4]) - 1):
+            manifest.write_text("".join(lines[:4]) + lines[4][:cut])
+            result = self.run_program("--resume", "--manifest", manifest, self.sounds, self.out)
+            self.assertIn("4 there already", result.stdout)
+            self.assertEqual(manifest.read_text(), whole)
+            self.assertEqual(tree(self.out), outputs)
+
+    def test_what_nobody_told_is_compared_on_resume_and_kept(self) -> None:
+        write_wav(self.sounds / "a.wav", 300)
+        write_wav(self.sounds / "b.wav", 300)
+        self.run_program(self.sounds, self.out)
+        (self.out / "b.wav").write_text("precious")
+        manifest = self.top / "m.jsonl"
+        result = self.run_program("--resume", "--manifest", manifest, self.sounds, self.out, status=1)
+        self.assertIn("b.wav", result.stderr)
+        self.assertIn("is not what would be written", result.stderr)
+        status = {
+            Path(x["output"]).name: x["status"] for x in map(json.loads, manifest.read_text().splitlines())
+        }
+        self.assertEqual(status, {"a.wav": "ok", "b.wav": "failed"})
+        self.assertEqual((self.out / "b.wav").read_text(), "precious")
+
+    def test_are_never_something_else(self) -> None:
+        write_wav(self.sounds / "a.wav", 300)
+        notes = self.top / "notes.txt"
+        notes.write_text("first\nsecond")
+        result = self.run_program("--resume", "--manifest", notes, self.sounds, self.out, status=2)
+        self.assertIn("is no manifest", result.stderr)
+        self.assertEqual(notes.read_text(), "first\nsecond")
+        self.run_program("--manifest", self.out / "a.wav", self.sounds, self.out, status=2)
+        self.run_program("--manifest", self.top / "no" / "m.jsonl", self.sounds, self.out, status=1)
+
+
 class Interruption(ProcessTest):
     def test_keeps_what_is_complete_and_leaves_no_temporary(self) -> None:
         # One long file that libsndfile must decode and encode sample by sample: time enough to be interrupted.
