@@ -14,7 +14,7 @@
 namespace noisefloor {
 namespace {
 
-constexpr int kMostChunks = 4096;  // an end for files made to have none
+constexpr int kMostChunks = 65536;  // an end for files made to have none
 constexpr std::uint64_t kOnes32 = 0xffffffffU;
 constexpr std::uint64_t kOnes64 = ~std::uint64_t{0};
 
@@ -87,6 +87,45 @@ bool ends_before(std::uint64_t whole, std::uint64_t start, std::uint64_t ones) n
   return whole == ones || whole <= start - 8;
 }
 
+/// Whether the chunk of `size` bytes at `at`, a LIST, holds chunks of sizes that fit. From one that does not,
+/// libsndfile 1.2 goes back and round for ever.
+bool is_sound_list(const Source& source, std::uint64_t at, std::uint64_t size, bool big_endian) {
+  if (size > source.behind(at + 8)) return false;
+  const std::uint64_t end = at + 8 + size;
+  std::uint64_t inner = at + 12;
+  for (int chunk = 0; inner + 8 <= end; ++chunk) {
+    const HeaderBytes bytes = source.at(inner);
+    const std::uint64_t inner_size = bytes.number(4, 4, big_endian);
+    if (chunk >= kMostChunks || bytes.size() < 8 || inner_size > end - inner - 8) return false;
+    inner = advance(inner, 8, inner_size, 2);
+  }
+  return true;
+}
+
+/// Whether four bytes can be the name of a chunk. At others, libsndfile looks for the next chunk in its own way.
+bool is_name(const HeaderBytes& bytes) noexcept {
+  for (std::size_t i = 0; i < 4; ++i) {
+    const std::uint64_t c = bytes.number(i, 1, true);
+    if (c < 0x20 || c > 0x7e) return false;
+  }
+  return true;
+}
+
+/// Looks at the chunks from `at` on, which follow the samples, and hides all from the first that makes no sense.
+void check_tail(const Source& source, std::uint64_t at, bool big_endian, StatedSize& result) {
+  for (int chunk = 0; at < source.file_bytes; ++chunk) {
+    const HeaderBytes bytes = source.at(at);
+    const std::uint64_t size = bytes.number(4, 4, big_endian);
+    if (chunk >= kMostChunks || bytes.size() < 8 || !is_name(bytes) || size > source.behind(at + 8) ||
+        (bytes.is(0, "LIST") && !is_sound_list(source, at, size, big_endian))) {
+      result.visible_bytes = at;
+      result.hides_chunks = bytes.size() >= 8 && is_name(bytes);
+      return;
+    }
+    at = advance(at, 8, size, 2);
+  }
+}
+
 StatedSize riff_size(const Source& source, const HeaderBytes& head) {
   const bool is_long = head.is(0, "RF64");
   const bool big_endian = head.is(0, "RIFX");
@@ -118,23 +157,28 @@ StatedSize riff_size(const Source& source, const HeaderBytes& head) {
             *long_bytes == kOnes64 || (*long_bytes == 0 && there > 0 && ends_before(whole, start, whole_ones));
         if (!result.is_missing) {
           result.sample_bytes = long_bytes;
+          check_tail(source, advance(start, 0, *long_bytes, 2), big_endian, result);
           return result;
         }
-        result.corrections = {correction(ds64 + 8, source.file_bytes - 8, 8, false),
-                              correction(ds64 + 16, there, 8, false)};
+        result.corrections.push_back(correction(ds64 + 8, source.file_bytes - 8, 8, false));
+        result.corrections.push_back(correction(ds64 + 16, there, 8, false));
         return result;
       }
       result.is_missing = (size == 0 && there > 0 && ends_before(whole, start, whole_ones)) ||
                           (size > there && is_placeholder(size, format.align));
       if (!result.is_missing) {
         result.sample_bytes = size;
+        check_tail(source, advance(start, 0, size, 2), big_endian, result);
         return result;
       }
       // More than 32 bits can say is left to the comparison of what was promised with what was read.
       if (there > kOnes32) result.sample_bytes = there;
-      result.corrections = {correction(4, as_32_bits(source.file_bytes - 8), 4, big_endian),
-                            correction(at + 4, as_32_bits(there), 4, big_endian)};
+      result.corrections.push_back(correction(4, as_32_bits(source.file_bytes - 8), 4, big_endian));
+      result.corrections.push_back(correction(at + 4, as_32_bits(there), 4, big_endian));
       return result;
+    } else if (!is_name(bytes) || (bytes.is(0, "LIST") && !is_sound_list(source, at, size, big_endian))) {
+      result.corrections.push_back(correction(at, 0x6a756e6bU, 4, true));  // "junk", which is skipped
+      result.hides_chunks = true;
     }
     at = advance(at, 8, size, 2);
   }

@@ -39,8 +39,12 @@ struct StatedSize {
   /// The size was never filled in, as by a writer to a pipe or a recorder that was cut off: the samples
   /// reach to the end of the file. Not set where the format allows that (AU, CAF).
   bool is_missing = false;
-  /// With these, the file says what it holds. libsndfile refuses or empties it as it is.
+  /// With these, the file says what it holds. libsndfile refuses it as it is, empties it, or never returns from it.
   std::vector<Correction> corrections;
+  /// What follows these is not to be shown to libsndfile.
+  std::optional<std::uint64_t> visible_bytes;
+  /// A chunk beside the samples is left out, since it makes no sense.
+  bool hides_chunks = false;
 };
 
 /// What RIFF, RIFX, RF64, W64, AIFF, AU and CAF files say; nothing for others. libsndfile cuts what they
