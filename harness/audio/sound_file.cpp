@@ -198,6 +198,7 @@ struct SoundReader::Corrected {
   static sf_count_t write(const void* /*from*/, sf_count_t /*count*/, void* /*self*/) { return 0; }
   static sf_count_t read(void* to, sf_count_t count, void* self) {
     Corrected& file = of(self);
+    count = std::min(count, file.size - std::min(file.size, file.position));
     if (count <= 0) return 0;
     ssize_t got = 0;
     do {
@@ -233,6 +234,7 @@ SoundReader& SoundReader::operator=(SoundReader&& other) noexcept {
   frames_read_ = other.frames_read_;
   damaged_ = other.damaged_;
   unsized_ = other.unsized_;
+  hides_chunks_ = other.hides_chunks_;
   return *this;
 }
 SoundReader::~SoundReader() = default;
@@ -252,11 +254,14 @@ SoundReader::SoundReader(const std::string& path) : path_(path) {
   StatedSize stated = stated_size(fd_.get(), file_bytes_, path);
   unsized_ = stated.is_missing;
   SF_INFO info{};
-  if (stated.corrections.empty()) {
+  hides_chunks_ = stated.hides_chunks;
+  if (stated.corrections.empty() && !stated.visible_bytes) {
     handle_.reset(sf_open_fd(fd_.get(), SFM_READ, &info, SF_FALSE));
   } else {
-    corrected_ = std::make_unique<Corrected>(Corrected{
-        .fd = fd_.get(), .size = static_cast<sf_count_t>(file_bytes_), .corrections = std::move(stated.corrections)});
+    corrected_ = std::make_unique<Corrected>(
+        Corrected{.fd = fd_.get(),
+                  .size = static_cast<sf_count_t>(stated.visible_bytes.value_or(file_bytes_)),
+                  .corrections = std::move(stated.corrections)});
     SF_VIRTUAL_IO callbacks{&Corrected::length, &Corrected::seek, &Corrected::read, &Corrected::write,
                             &Corrected::tell};
     handle_.reset(sf_open_virtual(&callbacks, SFM_READ, &info, corrected_.get()));

@@ -91,6 +91,8 @@ class SoundReader {
   /// The file's writer never filled its length in (a pipe, a recorder that was cut off): it is read to its
   /// end, and facts().frames may be -1.
   [[nodiscard]] bool unsized() const noexcept { return unsized_; }
+  /// The file has chunks beside its samples that make no sense and were not looked into.
+  [[nodiscard]] bool hides_chunks() const noexcept { return hides_chunks_; }
 
  private:
   struct Corrected;
@@ -108,6 +110,7 @@ class SoundReader {
   std::int64_t readable_ = -1;  // frames, where libsndfile would read too many
   bool damaged_ = false;
   bool unsized_ = false;
+  bool hides_chunks_ = false;
 };
 
 /// Writes a sound file into an open, empty, seekable file. For one thread. Nothing in the file tells

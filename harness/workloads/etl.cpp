@@ -240,7 +240,7 @@ EtlOutcome EtlWorkload::run_task(std::uint32_t task) const {
   TaskOutput file(target, options_.output_mode);
   file.reserve(reader.likely_bytes());
   SoundWriter writer(file.fd(), facts, target);
-  if (!copy_metadata(reader, writer)) outcome.warnings |= EtlOutcome::kMetadata;
+  if (!copy_metadata(reader, writer) || reader.hides_chunks()) outcome.warnings |= EtlOutcome::kMetadata;
   clock.cut(&StageTimes::load_ns);
 
   const auto sigma = static_cast<float>(outcome.amplitude * full_scale(facts.sample_type));

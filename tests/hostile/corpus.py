@@ -297,7 +297,12 @@ def sizes() -> list[Case]:
             riff(good, chunk(b"LIST", b"INFO", 0xFFFFFFF0), data),
             NO_SOUND,
         ),
-        right("list of 4 GB after its data.wav", wav(MONO, after=chunk(b"LIST", b"INFO", 0xFFFFFFF0)), MONO),
+        partial(
+            "list of 4 GB after its data.wav",
+            wav(MONO, after=chunk(b"LIST", b"INFO", 0xFFFFFFF0)),
+            MONO,
+            "beside its samples",
+        ),
         right("junk after its data.wav", wav(MONO) + JUNK, MONO),
         right("flac of unknown length.flac", flac(MONO, frames=0), MONO),
         partial("flac claims 2^36.flac", flac(MONO, frames=2**36 - 1), MONO, long_by),
@@ -431,6 +436,11 @@ def orders() -> list[Case]:
     fmt, data = fmt_chunk(MONO), chunk(b"data", MONO.data)
     comm, ssnd = comm_chunk(MONO), ssnd_chunk(swapped(MONO.data, 2))
     few, many = (b"".join(chunk(b"junk", JUNK[: i % 9]) for i in range(count)) for count in (3000, 60000))
+    # Read as signed, these sizes lead back to where they are.
+    back = chunk(b"LIST", b"INFOISFT" + struct.pack("<i", -8) + JUNK)
+    labels = chunk(b"LIST", b"adtlwhat" + struct.pack("<i", -8) + JUNK)
+    cut_list = chunk(b"LIST", b"INFOINAM" + struct.pack("<I", 100) + b"abc")
+    beside = "beside its samples"
     return [
         failed("data before fmt.wav", riff(data, fmt), NO_SOUND),
         failed("no fmt.wav", riff(data), NO_SOUND),
@@ -443,6 +453,16 @@ def orders() -> list[Case]:
         failed("60000 chunks of no length.wav", riff(fmt, b"junk\0\0\0\0" * 60000, data), NO_SOUND),
         failed("chunks for ever.wav", riff(fmt, b"junk\0\0\0\0" * 60000), NO_SOUND),
         failed("a list in itself 20000 deep.wav", riff(b"LIST\xff\xff\0\0INFO" * 20000), NO_SOUND),
+        partial("a list that goes back, before its data.wav", riff(fmt, back, data), MONO, beside),
+        partial("a list that goes back, after its data.wav", riff(fmt, data, back), MONO, beside),
+        partial("a list of labels that goes back.wav", riff(fmt, labels, data), MONO, beside),
+        partial("a list that ends in a chunk.wav", riff(fmt, data, cut_list), MONO, beside),
+        partial(
+            "names that are none, before its data.wav",
+            riff(fmt, chunk(b"\1\2\3\xff", JUNK), data),
+            MONO,
+            beside,
+        ),
         right("samples before facts.aiff", form(ssnd, comm), MONO),
         failed("no facts.aiff", form(ssnd), NO_SOUND),
         right("3000 chunks.aiff", form(*[chunk(b"ANNO", JUNK[:10], big=True)] * 3000, comm, ssnd), MONO),
