@@ -196,7 +196,7 @@ class FullDisk(FaultTest):
         )
         if mounted.returncode != 0:
             self.skipTest(f"no mount here: {mounted.stderr.strip()}")
-        self.addCleanup(subprocess.run, ["umount", self.out], check=True)
+        self.addCleanup(lambda: subprocess.run(["umount", self.out], check=True))
         self.make_sounds(40, 20_000)
         result = self.run_program("--manifest", self.manifest, self.sounds, self.out / "x", status=1)
         self.assertIn("No space left on device", result.stderr)
@@ -236,7 +236,7 @@ class Targets(FaultTest):
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", self.out], capture_output=True)
         if mounted.returncode != 0:
             self.skipTest("no mount here")
-        self.addCleanup(subprocess.run, ["umount", self.out], check=True)
+        self.addCleanup(lambda: subprocess.run(["umount", self.out], check=True))
         self.make_sounds(3, 100)
         self.assertIn("Read-only file system", self.run_program(self.sounds, self.out, status=1).stderr)
 
