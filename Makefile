@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help bench test test-long check format install clean configure build quality micro etl-table
+.PHONY: help bench test test-long check format install clean configure build quality micro etl-table fuzz
 
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
@@ -18,6 +18,7 @@ help:
 	@echo 'make test       dependencies, build, the fast tests'
 	@echo 'make check      format, lint, types, then make test with warnings as errors: what CI runs'
 	@echo 'make test-long  the long tests, and the fast C++ tests under sanitizers and clang'
+	@echo 'make fuzz       a minute of broken sound files for the reader, under sanitizers (FUZZ_SECONDS=60)'
 	@echo 'make quality    the noise: 2^30 samples and more a test, and dieharder; writes the table in docs/NOISE.md'
 	@echo 'make micro      the kernels beside other generators and the limits, as a table'
 	@echo 'make etl-table  the ETL beside cp, its floor, Python and sox, as a table: about 4 minutes on an idle machine'
@@ -68,6 +69,18 @@ test-long:
 	  $$fixed cmake --build --preset $$preset -j $(JOBS); \
 	  $$fixed ctest --preset $$preset -L fast -LE script -j $(JOBS) --no-tests=error; \
 	done
+
+# Fails on a finding, and keeps its input in build/fuzz; what was learnt stays there for the next call.
+FUZZ_SECONDS ?= 60
+fuzz:
+	@scripts/bootstrap bench test long
+	@cmake --preset fuzz
+	@cmake --build --preset fuzz -j $(JOBS) --target reader_fuzz
+	@rm -rf build/fuzz/seeds && mkdir -p build/fuzz/learnt
+	@python3 -B -m tests.hostile.corpus build/fuzz/seeds 8192
+	@build/fuzz/tests/fuzz/reader_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10 -rss_limit_mb=1024 \
+	  -malloc_limit_mb=128 -print_final_stats=1 -dict=tests/fuzz/reader.dict -artifact_prefix=build/fuzz/ \
+	  build/fuzz/learnt build/fuzz/seeds
 
 quality:
 	@scripts/bootstrap bench test quality

@@ -239,7 +239,7 @@ class Fast(HostileTest):
                 ran = self.process(*how, "--manifest", manifest, mixed, out)
                 self.assertEqual(ran.status, 1, ran.stderr)
                 found = tree(out)
-                self.assertEqual(set(found), written)
+                self.assertEqual(set(found), written, ran.stderr)
                 self.assertEqual({name: found[name] for name in expected_good}, expected_good)
                 first = first or found
                 self.assertEqual(found, first, "another strategy, other bytes")
@@ -285,7 +285,7 @@ class Fast(HostileTest):
         ran = self.process("--", *paths, out)
         self.assertEqual(ran.status, 1, ran.stderr)
         self.assertEqual(
-            set(os.listdir(out)), {c.file_name for c in cases if c.outcome is not Outcome.FAILED}
+            set(os.listdir(out)), {c.file_name for c in cases if c.outcome is not Outcome.FAILED}, ran.stderr
         )
         for case in cases:
             with self.subTest(case=case.name):
