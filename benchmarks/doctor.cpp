@@ -61,8 +61,8 @@ void add_doctor(CLI::App& app, int& status) {
   command->add_flag("--json", *json, "The facts as machine.json records them");
   command->callback([json, &status] {
     const auto facts = machine_facts(cache_folder());
-    if (*json) {
-      fmt::print("{}\n", facts.dump(2));
+    if (*json) {  // names of folders may hold anything: JSON takes UTF-8 only
+      fmt::print("{}\n", facts.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     } else {
       print(facts);
     }

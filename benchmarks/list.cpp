@@ -70,6 +70,11 @@ void print_text(const std::vector<Entry>& all) {
   }
 }
 
+/// Names of sweeps are names of files and may hold anything: JSON takes UTF-8 only.
+std::string dumped(const nlohmann::json& json) {
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 nlohmann::json as_json(const std::vector<Entry>& all) {
   auto array = nlohmann::json::array();
   for (const Entry& entry : all) {
@@ -95,14 +100,14 @@ void add_list(CLI::App& app, int& status) {
     if (!arguments->table.empty()) {
       const auto all = find_by_name(kTables, arguments->table, "table").entries();
       if (arguments->json) {
-        fmt::print("{}\n", as_json(all).dump(2));
+        fmt::print("{}\n", dumped(as_json(all)));
       } else {
         print_text(all);
       }
     } else if (arguments->json) {
       auto object = nlohmann::json::object();
       for (const Table& table : kTables) object[std::string(table.name)] = as_json(table.entries());
-      fmt::print("{}\n", object.dump(2));
+      fmt::print("{}\n", dumped(object));
     } else {
       for (const Table& table : kTables) {
         fmt::print("{}\n", table.name);

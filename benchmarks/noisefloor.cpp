@@ -1,9 +1,13 @@
 // The program: reads the command line, prints errors, exits.
 // SPDX-License-Identifier: MIT
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <string>
 #include <string_view>
@@ -87,12 +91,30 @@ int run(int argc, char** argv) {
   return status;
 }
 
+/// A standard descriptor that is closed would be given to the next file opened, and what is printed would
+/// end up in that file. Held open the wrong way round, it stays an error to use it.
+void hold_standard_descriptors() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) >= 0) continue;
+    const int held = ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);  // the lowest free one: fd
+    if (held != fd) return;                                                          // no /dev/null here
+  }
+}
+
+/// The status to exit with after run(): what was printed may wait in a buffer for a disk that is full.
+int flushed(int status) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  fmt::print(stderr, "noisefloor: what was printed is not whole: standard output: {}\n", std::strerror(errno));
+  return status == 0 ? static_cast<int>(ExitStatus::failed) : status;
+}
+
 }  // namespace
 }  // namespace noisefloor
 
 int main(int argc, char** argv) {
+  noisefloor::hold_standard_descriptors();
   try {
-    return noisefloor::run(argc, argv);
+    return noisefloor::flushed(noisefloor::run(argc, argv));
   } catch (const noisefloor::Error& error) {
     fmt::print(stderr, "noisefloor: {}\n", error.what());
     return static_cast<int>(error.status());
