@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -31,6 +32,7 @@
 #include "harness/sweep/progress.hpp"
 #include "harness/sweep/run_folder.hpp"
 #include "harness/sweep/sweep_file.hpp"
+#include "harness/workloads/table.hpp"
 #include "noisefloor_version.hpp"
 
 namespace noisefloor {
@@ -126,6 +128,10 @@ ExitStatus run(const RunArguments& arguments) {
     return ExitStatus::done;
   }
 
+  // A kernel that NOISEFLOOR_KERNEL forces in vain is an error of the call, not of every cell that takes "auto".
+  if (std::any_of(plan.cells.begin(), plan.cells.end(), [](const auto& one) { return one.cell.kernel == "auto"; })) {
+    static_cast<void>(select_kernel("auto"));
+  }
   const std::string program = own_program();
   const nlohmann::json facts = machine_facts(cache_folder());
   RunIdentity identity;

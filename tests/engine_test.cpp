@@ -214,6 +214,36 @@ TEST(Engine, IterationsThatProveTooFewAreDoubled) {
   }
 }
 
+TEST(Engine, OnlyTheRepetitionsOfACellGetLongerWithItsIterations) {
+  Trial run(plan_of(kFour, 1));
+  run.launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {
+    outcome.duration = seconds(3);  // of which the six repetitions take 9 ms
+    for (Row& row : outcome.rows) row["wall_ns"] = request.options.cell.workers == 1 ? "6000000" : "1500000";
+  };
+  run();
+  for (const PlannedCell& planned : run.plan.cells) {
+    ASSERT_TRUE(planned.calibration.has_value());
+    const bool long_enough = planned.cell.workers == 1;
+    EXPECT_EQ(planned.calibration->iterations, long_enough ? 4U : 16U);
+    // Three repetitions are due, of four times the length: six of 1.5 ms more than the trial had.
+    EXPECT_EQ(planned.calibration->expected_ns, long_enough ? 3'000'000'000U : 3'009'000'000U);
+  }
+}
+
+TEST(Engine, WhereAutoIsForcedToBeNaiveItIsComparedWithItself) {
+  Trial run(plan_of("[[group]]\nworkload = \"noise\"\ntasks = 4\nkernel = [\"auto\", \"scalar\"]\n", 1));
+  ::setenv("NOISEFLOOR_KERNEL", "naive", 1);
+  run();
+  const std::string oracle = oracle_cell(run.plan.cells[0].cell).kernel;
+  ::unsetenv("NOISEFLOOR_KERNEL");
+  EXPECT_EQ(oracle, "naive");
+  EXPECT_EQ(oracle_cell(run.plan.cells[0].cell).kernel, "scalar");
+  ASSERT_EQ(run.launcher.rounds().size(), 2U);
+  for (const LaunchRequest& request : run.launcher.rounds()) {
+    EXPECT_EQ(request.options.expected_digest, request.options.cell.kernel == "auto" ? kNaiveDigest : kDigest);
+  }
+}
+
 TEST(Engine, CellsOfTwoGroupsThatAreTheSameWorkAreCalibratedOnce) {
   Trial run(plan_of("[base]\nworkload = \"spin\"\ntasks = 4\n[[group]]\nname = \"a\"\n[[group]]\nname = \"b\"\n"));
   run();

@@ -52,17 +52,23 @@ class RunTest : public ::testing::Test {
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   }
 
-  /// Starts the program in the test's folder.
-  pid_t start(std::vector<std::string> words) const {
+  /// Starts the program in the test's folder. What it prints goes into a file there, or to `out`; nowhere if
+  /// that is empty: its standard output is closed.
+  pid_t start(std::vector<std::string> words, const char* standard_output = "out") const {
     words.insert(words.begin(), NOISEFLOOR_PROGRAM);
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     const pid_t child = ::fork();
     if (child == 0) {
-      const int out = ::open((folder_ + "/out").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-      const int err = ::open((folder_ + "/err").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-      if (::chdir(folder_.c_str()) != 0 || ::dup2(out, 1) < 0 || ::dup2(err, 2) < 0) ::_exit(126);
+      if (::chdir(folder_.c_str()) != 0) ::_exit(126);
+      const int err = ::open("err", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+      if (::dup2(err, 2) < 0) ::_exit(126);
+      if (*standard_output == '\0') {
+        ::close(1);
+      } else if (::dup2(::open(standard_output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), 1) < 0) {
+        ::_exit(126);
+      }
       ::execv(arguments[0], arguments.data());
       ::_exit(127);
     }
@@ -76,7 +82,9 @@ class RunTest : public ::testing::Test {
             read(folder_ + "/err")};
   }
 
-  Result program(const std::vector<std::string>& words) const { return finish(start(words)); }
+  Result program(const std::vector<std::string>& words, const char* standard_output = "out") const {
+    return finish(start(words, standard_output));
+  }
 
   std::vector<Row> rows(const std::string& run) const {
     std::ifstream file(run + "/observations.csv");
@@ -185,6 +193,58 @@ TEST_F(RunTest, WhatCannotBeMeantExitsWithTwoAndSaysWhy) {
     EXPECT_EQ(result.out, "");
   }
   EXPECT_FALSE(fs::exists(folder_ + "/results"));
+}
+
+TEST_F(RunTest, WhatCannotBePrintedIsNoSuccess) {
+  write("tiny.toml", kTiny);
+  for (const char* where : {"/dev/full", ""}) {
+    for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+             {"list"}, {"--version"}, {"--help"}, {"doctor"}, {"run", "tiny.toml", "--dry-run"}}) {
+      const Result result = program(words, where);
+      EXPECT_EQ(result.status, 1) << words.front() << " to '" << where << "'";
+      EXPECT_THAT(result.err, HasSubstr(*where == '\0' ? "Bad file descriptor" : "No space left on device"));
+    }
+  }
+}
+
+TEST_F(RunTest, WithoutStandardOutputTheFilesOfTheRunHoldNothingElse) {
+  write("tiny.toml", kTiny);
+  const Result result = program({"run", "tiny.toml", "--out", "runs"}, "");
+  EXPECT_EQ(result.status, 1) << result.err;
+  for (const auto& entry : fs::directory_iterator(folder_ + "/runs")) {
+    EXPECT_EQ(rows(entry.path().string()).size(), 9U);
+    EXPECT_TRUE(nlohmann::json::accept(read((entry.path() / "machine.json").string())));
+    EXPECT_NO_THROW(static_cast<void>(toml::parse_file((entry.path() / "plan.toml").string())));
+  }
+}
+
+TEST_F(RunTest, AForcedKernelThatCannotRunEndsTheCallBeforeAnythingIsMeasured) {
+  write("tiny.toml", "[[group]]\nworkload = \"noise\"\ntasks = 2\n");
+  ::setenv("NOISEFLOOR_KERNEL", "sclar", 1);
+  const Result unknown = program({"run", "tiny.toml", "--out", "runs"});
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_THAT(unknown.err, AllOf(HasSubstr("NOISEFLOOR_KERNEL is set"), HasSubstr("did you mean 'scalar'")));
+#if defined(__x86_64__)
+  ::setenv("NOISEFLOOR_KERNEL", "neon64", 1);
+  const Result unavailable = program({"run", "tiny.toml", "--out", "runs"});
+  EXPECT_EQ(unavailable.status, 3);
+  EXPECT_THAT(unavailable.err, HasSubstr("needs an AArch64 CPU"));
+#endif
+  ::unsetenv("NOISEFLOOR_KERNEL");
+  EXPECT_FALSE(fs::exists(folder_ + "/runs"));
+}
+
+TEST_F(RunTest, NamesThatAreNoTextStillMakeJson) {
+  ::setenv("NOISEFLOOR_CACHE", (folder_ + "/cache\xff").c_str(), 1);
+  ::setenv("NOISEFLOOR_SWEEPS", folder_.c_str(), 1);
+  write("a\xff.toml", kTiny);
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"doctor", "--json"}, {"list", "sweeps", "--json"}, {"list", "--json"}}) {
+    const Result result = program(words);
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_TRUE(nlohmann::json::accept(result.out)) << words.front();
+  }
+  ::unsetenv("NOISEFLOOR_SWEEPS");
 }
 
 TEST_F(RunTest, AnInterruptKeepsTheRowsAndExitsWith130) {

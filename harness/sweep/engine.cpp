@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "harness/workloads/table.hpp"
+
 namespace noisefloor {
 namespace {
 
@@ -204,11 +206,12 @@ class Engine {
     // Doubled on, should the launch have stopped too early: even the shortest repetition must be long enough.
     std::uint64_t factor = 1;
     while (walls.front() * factor < kLeastRepetitionNs && 2 * factor * *iterations <= kMostIterations) factor *= 2;
-    // The trial holds its repetitions beside start-up, doubling and checks.
-    const int more = std::max(planned.warmups + planned.repetitions - kTrialWarmups - kTrialRepetitions, 0);
+    // The trial holds its repetitions beside start-up, doubling and checks; only repetitions get longer.
+    const std::uint64_t due = factor * static_cast<std::uint64_t>(planned.warmups + planned.repetitions);
+    constexpr std::uint64_t kHeld = kTrialWarmups + kTrialRepetitions;
     const std::uint64_t expected_ns = static_cast<std::uint64_t>(own.outcome->duration.count()) +
-                                      static_cast<std::uint64_t>(more) * walls[walls.size() / 2];
-    planned.calibration = Calibration{static_cast<std::uint32_t>(factor * *iterations), *digest, factor * expected_ns};
+                                      (due > kHeld ? due - kHeld : 0) * walls[walls.size() / 2];
+    planned.calibration = Calibration{static_cast<std::uint32_t>(factor * *iterations), *digest, expected_ns};
   }
 
   // The rounds.
@@ -349,7 +352,9 @@ ExitStatus RunSummary::status() const noexcept {
 
 Cell oracle_cell(const Cell& cell) {
   Cell oracle = work_of(cell);
-  if (oracle.kernel != "naive" && !oracle.kernel.empty()) oracle.kernel = "scalar";
+  if (oracle.kernel.empty()) return oracle;
+  const std::string_view runs = oracle.kernel == "auto" ? select_kernel(oracle.kernel).name : oracle.kernel;
+  oracle.kernel = runs == "naive" ? "naive" : "scalar";
   return oracle;
 }
 

@@ -44,7 +44,8 @@ struct RunSummary {
 };
 
 /// The output that is right for `cell`: what this cell makes. One worker, no strategy, the scalar kernel;
-/// the naive kernel's noise is another by nature and is compared with itself.
+/// the naive kernel's noise is another by nature and is compared with itself, also where "auto" is naive.
+/// Throws what select_kernel("auto") throws.
 Cell oracle_cell(const Cell& cell);
 
 /// Runs `plan`. Before the first round, each distinct cell (whatever its sweep) is launched once to find
