@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -89,6 +92,20 @@ TEST_F(Launch, CountsWhatTheEtlMoves) {
 TEST_F(Launch, CalibratesUntilARepetitionIsLongEnough) {
   const auto rows = measure("workload=spin,tasks=1,task_size=1000", 0, 1);
   EXPECT_GT(number(rows.at(0), "iterations"), 1U);
+}
+
+TEST_F(Launch, APeakThatCannotBeResetIsNotRecorded) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    // What /proc has about a process that may not be dumped belongs to root.
+    if ((::geteuid() == 0 && ::setuid(65534) != 0) || ::prctl(PR_SET_DUMPABLE, 0) != 0) ::_exit(2);
+    const auto rows = measure("workload=spin,strategy=sequential,tasks=2,task_size=10", 1, 1);
+    ::_exit(rows.at(0)["status"] == "ok" && rows.at(0)["peak_rss_bytes"].empty() ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(Launch, AWrongDigestIsAWrongOutput) {

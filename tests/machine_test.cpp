@@ -6,6 +6,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -47,6 +48,22 @@ TEST(Machine, WorkersAreTheCpusThatAreOurs) {
   ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
   EXPECT_EQ(available_workers(), 1);
   sched_setaffinity(0, sizeof before, &before);
+}
+
+TEST(Machine, WhatTheEnvironmentChangesIsRecordedAndDoubted) {
+  ::setenv("OMP_WAIT_POLICY", "active", 1);
+  ::setenv("OMP_SCHEDULE", "", 1);
+  const auto facts = machine_facts("/tmp");
+  const auto said = doubts(facts);
+  ::unsetenv("OMP_WAIT_POLICY");
+  ::unsetenv("OMP_SCHEDULE");
+  EXPECT_EQ(facts.at("environment").at("OMP_WAIT_POLICY"), "active");
+  EXPECT_FALSE(facts.at("environment").contains("OMP_SCHEDULE")) << "empty is not set";
+  EXPECT_FALSE(facts.at("environment").contains("PATH"));
+  EXPECT_EQ(std::count_if(said.begin(), said.end(),
+                          [](const std::string& s) { return s.starts_with("OMP_WAIT_POLICY=active is set"); }),
+            1);
+  EXPECT_EQ(machine_id(facts), machine_id(machine_facts("/tmp"))) << "it is the same machine";
 }
 
 TEST(Machine, DoubtsFollowFromTheFacts) {

@@ -239,7 +239,7 @@ std::vector<Row> launch(const LaunchOptions& options) {
   const auto body = [&](benchmark::State& state) {
     Repetition seen;
     measured.workload().prepare(iterations);
-    reset_peak_rss();
+    const bool peak_is_its_own = reset_peak_rss();
     seen.started_ns = static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
             .count());
@@ -250,7 +250,7 @@ std::vector<Row> launch(const LaunchOptions& options) {
     seen.usage = process_usage() - before;
     const auto steal_after = steal_ticks();
     if (steal_before && steal_after) seen.steal = *steal_after - *steal_before;
-    seen.peak_rss = peak_rss_bytes();
+    if (peak_is_its_own) seen.peak_rss = peak_rss_bytes();  // else that of all that came before
     seen.stages = measured.workload().stage_times();
     measured.verify(iterations, expected, seen);
     measured.workload().clean();

@@ -185,6 +185,24 @@ std::uint64_t memory_bytes() {
   return static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
+/// Variables that change how a launch runs and are no factor of any cell: those of OpenMP's runtimes, of the
+/// C library's allocator and of the dynamic linker, and ours.
+json environment() {
+  constexpr std::string_view kBeginnings[] = {"OMP_", "GOMP_",   "KMP_",           "LIBOMP_",          "TBB_",
+                                              "LD_",  "MALLOC_", "GLIBC_TUNABLES", "NOISEFLOOR_KERNEL"};
+  json set = json::object();
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const std::size_t equals = text.find('=');
+    if (equals == std::string_view::npos || equals + 1 == text.size()) continue;
+    if (std::any_of(std::begin(kBeginnings), std::end(kBeginnings),
+                    [&](std::string_view beginning) { return text.starts_with(beginning); })) {
+      set[std::string(text.substr(0, equals))] = text.substr(equals + 1);
+    }
+  }
+  return set;
+}
+
 std::optional<std::uint64_t> whole(const std::string& text) {
   try {
     return std::stoull(text);
@@ -254,6 +272,7 @@ nlohmann::json machine_facts(const std::string& corpus_folder) {
   }
   facts["kernels"] = kernels_here;
   facts["openmp_runtime"] = openmp_runtime();
+  facts["environment"] = environment();
   facts["libraries"] = {{"libsndfile", sf_version_string()}, {"hwloc", HWLOC_VERSION}, {"fmt", FMT_VERSION}};
   facts["build"] = {{"version", kVersion},   {"git_sha", kGitSha},      {"dirty", kGitDirty},
                     {"compiler", kCompiler}, {"flags", kCompilerFlags}, {"type", kBuildType}};
@@ -290,6 +309,12 @@ std::vector<std::string> doubts(const nlohmann::json& facts) {
   if (double average = 0; load >> average && average > 0.5 * workers) {
     said.emplace_back(
         fmt::format("The load average is {:.2f} with {} CPUs: other work runs. Wait until it ends.", average, workers));
+  }
+  for (const auto& [name, value] : facts.at("environment").items()) {
+    said.emplace_back(fmt::format(
+        "{}={} is set and may change how launches run, which no column of a run tells: unset it, or compare only with "
+        "runs whose machine.json has it too.",
+        name, value.get<std::string>()));
   }
   if (const auto ratio = whole(facts.at("memory").at("dirty_background_ratio").get<std::string>())) {
     const double bytes = facts.at("memory").at("bytes").get<double>() * static_cast<double>(*ratio) / 100.0;
