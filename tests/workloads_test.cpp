@@ -135,6 +135,17 @@ TEST(Spin, IsTheChainItIsDefinedAs) {
   EXPECT_EQ(spin(spin(3, 400), 600), x);
 }
 
+TEST(Spin, WhatDoesNotFitInMemoryIsRefused) {
+  WorkloadOptions huge = options();
+  huge.tasks = std::numeric_limits<std::uint32_t>::max();
+  try {
+    select_workload("spin").make(huge);
+    FAIL();
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("4294967295 tasks are held in memory, at most 134217728"));
+  }
+}
+
 TEST(Spin, TasksAndSizesGiveDifferentOutput) {
   const auto some = select_workload("spin").make(options());
   WorkloadOptions longer = options();

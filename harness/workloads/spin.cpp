@@ -65,6 +65,11 @@ class Spin final : public Workload {
 
 std::unique_ptr<Workload> make_spin(const WorkloadOptions& options) {
   if (options.task_size == 0) throw UsageError("spin: a task of 0 steps is no task: give a task_size of at least 1");
+  constexpr std::uint64_t kMostTasks = kLargestSpinBytes / sizeof(std::uint64_t);
+  if (options.tasks > kMostTasks) {
+    throw UsageError(fmt::format("spin: the results of {} tasks are held in memory, at most {}; give fewer tasks",
+                                 options.tasks, kMostTasks));
+  }
   return std::make_unique<Spin>(options.tasks, options.task_size);
 }
 
