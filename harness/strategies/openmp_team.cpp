@@ -22,8 +22,8 @@ void start_openmp_team(std::string_view strategy, int workers) {
 void check_openmp_team(std::string_view strategy, int granted, int workers) {
   if (granted == workers) return;
   throw Error(
-      fmt::format("{}: {} threads were granted for {} workers: unset OMP_THREAD_LIMIT and OMP_DYNAMIC, do not "
-                  "run it inside a parallel region, or give fewer workers",
+      fmt::format("{}: {} threads were granted for {} workers: unset OMP_THREAD_LIMIT, OMP_DYNAMIC and "
+                  "OMP_MAX_ACTIVE_LEVELS, do not run it inside a parallel region, or give fewer workers",
                   strategy, granted, workers));
 }
 
