@@ -38,10 +38,10 @@ build: configure
 bench:
 	@scripts/bootstrap bench
 	@$(MAKE) build
-	@status=0; $(release)/noisefloor run quick || status=$$?; \
-	if [ $$status -gt 1 ]; then exit $$status; fi; \
-	"$$(scripts/find_python)" plots/all.py results/latest || exit; \
-	(cd results/latest && pwd -P); exit $$status
+	@status=0; run=$$($(release)/noisefloor run quick) || status=$$?; \
+	if [ $$status -gt 1 ] || [ -z "$$run" ]; then exit $$status; fi; \
+	"$$(scripts/find_python)" plots/all.py "$$run" || exit; \
+	(cd "$$run" && pwd -P); exit $$status
 
 test:
 	@scripts/bootstrap bench test
