@@ -8,7 +8,7 @@ namespace noisefloor {
 
 /// Why they are not; empty if they are.
 #ifdef NOISEFLOOR_TBB
-inline constexpr std::string_view kNoTbb = "";
+inline constexpr std::string_view kNoTbb;
 #else
 inline constexpr std::string_view kNoTbb =
     "built without oneTBB: install libtbb-dev and configure with NOISEFLOOR_TBB=ON";
