@@ -267,6 +267,10 @@ std::string warning_text(const EtlTask& task, const EtlOutcome& outcome) {
   if (has(EtlOutcome::kNotFinite)) said.push_back(fmt::format("had {} samples NaN or infinite", outcome.not_finite));
   if (has(EtlOutcome::kSilent)) said.emplace_back("is silent: no noise was added");
   if (has(EtlOutcome::kNoNoise)) said.emplace_back("got no noise: it is below the least step of its samples");
+  if (has(EtlOutcome::kMissed)) {
+    said.push_back(fmt::format("got {:.1f} dB instead of {:.1f}: rounding to the least step, or saturation",
+                               outcome.snr_db_achieved, outcome.snr_db_requested));
+  }
   if (has(EtlOutcome::kMetadata)) said.emplace_back("says things beside its samples that its copy cannot hold");
   return said.empty() ? std::string() : fmt::format("'{}' {}", task.input, fmt::join(said, "; "));
 }

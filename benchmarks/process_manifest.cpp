@@ -22,13 +22,14 @@ namespace noisefloor {
 namespace {
 
 /// The words for EtlOutcome's warnings.
-constexpr std::array<std::pair<EtlOutcome::Warning, std::string_view>, 7> kWarningNames = {{
+constexpr std::array<std::pair<EtlOutcome::Warning, std::string_view>, 8> kWarningNames = {{
     {EtlOutcome::kTruncated, "truncated"},
     {EtlOutcome::kDamaged, "damaged"},
     {EtlOutcome::kUnsized, "unsized"},
     {EtlOutcome::kNotFinite, "not finite"},
     {EtlOutcome::kSilent, "silent"},
     {EtlOutcome::kNoNoise, "no noise"},
+    {EtlOutcome::kMissed, "ratio missed"},
     {EtlOutcome::kMetadata, "metadata lost"},
 }};
 

@@ -459,6 +459,21 @@ TEST_F(Etl, NoiseBelowTheLeastStepIsSaid) {
   EXPECT_TRUE(std::isinf(done.outcome().snr_db_achieved));
 }
 
+TEST_F(Etl, ARatioThatTheStepsOrTheRangeDoNotAllowIsSaid) {
+  EtlOptions how = options();
+  write_sound(folder_ / "soft.wav", wav_facts(SampleType::int16, 1, 8000, 0), ramp<std::int16_t>(10'000, 1, 8));
+  how.snr = SnrRange{20, 20};  // noise of a quarter of a step: one sample in thirty gets a whole one
+  Done done = process("soft.wav", how);
+  ASSERT_EQ(done.results[0].status, 0) << done.message();
+  EXPECT_EQ(done.outcome().warnings, static_cast<std::uint32_t>(EtlOutcome::kMissed));
+  EXPECT_GT(done.outcome().snr_db_achieved, 21);
+  write_sound(folder_ / "loud.wav", wav_facts(SampleType::int16, 1, 8000, 0), ramp<std::int16_t>(10'000, 1, 65000));
+  how.snr = SnrRange{-20, -20};
+  done = process("loud.wav", how);
+  EXPECT_EQ(done.outcome().warnings, static_cast<std::uint32_t>(EtlOutcome::kMissed));
+  EXPECT_GT(done.outcome().clipped, 5000U);
+}
+
 TEST_F(Etl, ALevelThatNoNoiseCanBeRelativeToIsAnError) {
   EtlOptions how = options();
   how.snr = SnrRange{10, 10};

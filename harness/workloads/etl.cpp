@@ -103,6 +103,15 @@ PowerSum power_of(SoundReader& reader, std::span<std::byte> buffer, const std::a
   }
 }
 
+/// What to say of the ratio that was reached with `count` samples: within 1 dB, and what chance does, it is as asked
+/// for.
+std::uint32_t warning_of_ratio(const EtlOutcome& outcome, std::uint64_t count) noexcept {
+  if (std::isinf(outcome.snr_db_achieved)) return EtlOutcome::kNoNoise;
+  // The power of n normal numbers has a standard deviation of √(2/n) of itself; five of them, in dB.
+  const double chance = 5 * 10 / std::log(10.0) * std::sqrt(2 / static_cast<double>(count));
+  return std::abs(outcome.snr_db_achieved - outcome.snr_db_requested) > 1 + chance ? EtlOutcome::kMissed : 0U;
+}
+
 /// Whether the files have the same bytes. Throws Error if the first cannot be read; the second counts as different.
 bool is_same(int fd, const std::string& path, const std::string& name) {
   const UniqueFd other(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
@@ -276,7 +285,7 @@ EtlOutcome EtlWorkload::run_task(std::uint32_t task) const {
       throw Error(fmt::format("'{}' changed between the two times that it was read", job.input));
     }
     if (level.sum() > 0) outcome.snr_db_achieved = 10 * std::log10(signal.sum() / noise.sum());
-    if (level.sum() > 0 && noise.sum() == 0) outcome.warnings |= EtlOutcome::kNoNoise;
+    if (level.sum() > 0) outcome.warnings |= warning_of_ratio(outcome, level.count());
   }
   outcome.bytes_written = writer.finish();
   struct stat there {};

@@ -62,6 +62,7 @@ struct EtlOutcome {
     kUnsized = 8,    ///< the input's length was never filled in: processed to the end of the file
     kSilent = 16,    ///< no level that noise could be relative to: σ is 0
     kNoNoise = 32,   ///< σ is so small that every sample was rounded back to what it was
+    kMissed = 128,   ///< the ratio reached is not the one asked for: rounding or saturation took or gave too much
     kMetadata = 64,  ///< some of what the input says beside its samples has no place in the output
   };
   std::int64_t frames;           ///< read and written
