@@ -318,6 +318,21 @@ TEST(SoundReader, ASoundOfNoLengthBeforeAnotherChunkIsNotReadOn) {
   EXPECT_TRUE(read_sound(reader, 64).empty());
 }
 
+TEST(SoundReader, AListThatLeadsBackToItselfIsLeftOut) {
+  const TemporaryFolder folder;
+  const std::string whole = wav_bytes(folder, 10);
+  const std::string list("LIST\x0c\0\0\0INFOISFT\xf8\xff\xff\xff", 20);
+  for (const std::string& bytes : {whole + list, whole.substr(0, 36) + list + whole.substr(36)}) {
+    put(folder / "round.wav", bytes);
+    SoundReader reader(folder / "round.wav");
+    read_sound(reader, 64);
+    EXPECT_EQ(reader.frames_read(), 10);
+    EXPECT_TRUE(reader.hides_chunks());
+  }
+  put(folder / "whole.wav", whole + std::string("LIST\x10\0\0\0INFOISFT\4\0\0\0abc\0", 24));
+  EXPECT_FALSE(SoundReader(folder / "whole.wav").hides_chunks());
+}
+
 TEST(SoundReader, RefusesAnAlignmentThatContradictsTheSamples) {
   const TemporaryFolder folder;
   std::string bytes = wav_bytes(folder, 10);

@@ -305,8 +305,9 @@ std::uint64_t SoundReader::likely_bytes() const noexcept {
   // A sparse file may be far larger than any disk behind its samples.
   constexpr std::uint64_t kOtherBytes = 65536;
   std::uint64_t bytes = 0;
-  if (__builtin_mul_overflow(static_cast<std::uint64_t>(facts_.frames),
-                             static_cast<std::uint64_t>(facts_.channels * subtype->stored_bytes), &bytes) ||
+  if (__builtin_mul_overflow(
+          static_cast<std::uint64_t>(facts_.frames),
+          static_cast<std::uint64_t>(facts_.channels) * static_cast<std::uint64_t>(subtype->stored_bytes), &bytes) ||
       bytes > file_bytes_) {
     return file_bytes_;
   }
