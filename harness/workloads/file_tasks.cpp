@@ -168,7 +168,7 @@ TaskOutput::TaskOutput(const std::string& target, OutputMode mode) : target_(tar
 }
 
 void TaskOutput::reserve(std::uint64_t bytes) {
-  if (atomic_) atomic_->reserve(bytes);
+  if (atomic_ && bytes > kTaskBufferBytes) atomic_->reserve(bytes);
 }
 
 void TaskOutput::publish(std::uint64_t bytes, bool durable) {
