@@ -199,6 +199,29 @@ TEST_F(LauncherTest, AnInterruptEndsTheLaunch) {
   EXPECT_TRUE(gone("self"));
 }
 
+TEST_F(LauncherTest, ALaunchThatEndedInTimeIsNoOverrunBecauseTheEngineWasStopped) {
+  const pid_t engine = ::fork();
+  ASSERT_GE(engine, 0);
+  if (engine == 0) {
+    LaunchOutcome outcome;
+    try {
+      outcome = launch("echo $$ > self; while [ ! -e go ]; do sleep 0.01; done; cat good.csv; echo > done",
+                       milliseconds(1500));
+    } catch (...) {
+    }
+    ::_exit(outcome.end == LaunchEnd::finished ? 0 : outcome.end == LaunchEnd::timeout ? 1 : 2);
+  }
+  while (text("self").empty()) std::this_thread::sleep_for(milliseconds(1));
+  ::kill(engine, SIGSTOP);
+  std::ofstream(folder_ + "/go") << '\n';
+  while (text("done").empty()) std::this_thread::sleep_for(milliseconds(1));
+  std::this_thread::sleep_for(milliseconds(1600));  // beyond the deadline
+  ::kill(engine, SIGCONT);
+  int status = -1;
+  ASSERT_EQ(::waitpid(engine, &status, 0), engine);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
 TEST_F(LauncherTest, ALaunchDiesWithTheProcessThatStartedIt) {
   const pid_t engine = ::fork();
   ASSERT_GE(engine, 0);

@@ -27,6 +27,7 @@
 namespace noisefloor {
 namespace {
 
+using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
 
 constexpr std::size_t kMostOutputBytes = std::size_t{16} << 20U;  ///< a launch that prints more has gone wild
@@ -259,16 +260,14 @@ LaunchOutcome ProcessLauncher::launch(const LaunchRequest& request) {
                                    {err.read.get(), POLLIN, 0}}};
   enum class Why : std::uint8_t { ended, deadline, interrupted, wild } why = Why::ended;
   for (;;) {
-    const auto left = request.deadline - (steady_clock::now() - start);
-    if (left <= left.zero()) {
-      why = Why::deadline;
-      break;
-    }
+    const auto left = std::max(request.deadline - (steady_clock::now() - start), nanoseconds(0));
     const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left).count();
     const int ready =
         ::poll(polled.data(), polled.size(), static_cast<int>(std::min<std::int64_t>(milliseconds, 60'000)));
-    if (ready < 0 && errno != EINTR) throw system_error("cannot wait for a launch", errno);
-    if (ready <= 0) continue;
+    if (ready < 0) {
+      if (errno != EINTR) throw system_error("cannot wait for a launch", errno);
+      continue;  // what poll() did not fill in says nothing
+    }
     if (polled[2].revents != 0 && !drain(polled[2].fd, output, kMostOutputBytes)) polled[2].fd = -1;
     if (polled[3].revents != 0 && !drain(polled[3].fd, messages, 2 * kKeptErrorBytes)) polled[3].fd = -1;
     if (messages.size() > kKeptErrorBytes) messages.erase(0, messages.size() - kKeptErrorBytes);
@@ -281,6 +280,11 @@ LaunchOutcome ProcessLauncher::launch(const LaunchRequest& request) {
       break;
     }
     if (polled[0].revents != 0) break;
+    // Last: this process may have been stopped, and the launch have ended in time meanwhile.
+    if (left == left.zero()) {
+      why = Why::deadline;
+      break;
+    }
   }
   if (why != Why::ended) ::kill(-child, SIGKILL);
   int status = 0;
