@@ -136,11 +136,12 @@ def efficiency(
 
 
 def metg_threshold(workers: int) -> float:
-    """The efficiency that counts as effective: 50%, but half-way between 1 and 1/P below 4 workers,
-    where `sequential` itself would score close to 50% or more."""
+    """The efficiency that counts as effective: 50%, but half-way between 1 and 1/P with two or three workers,
+    where `sequential` itself would score close to 50% or more. One worker can gain nothing: 50% is where
+    handing a task out costs as much as the task."""
     if workers < 1:
         raise ValueError(f"metg_threshold: workers must be at least 1, not {workers}")
-    return 0.5 if workers >= 4 else (1 + 1 / workers) / 2
+    return (1 + 1 / workers) / 2 if 1 < workers < 4 else 0.5
 
 
 def break_even(task_ns: Sequence[float], speed_ups: Sequence[Estimate]) -> float | None:

@@ -146,10 +146,15 @@ class BreakEven(unittest.TestCase):
 
 class MetgThreshold(unittest.TestCase):
     def test_it_stays_above_what_sequential_gets(self) -> None:
-        self.assertEqual([stats.metg_threshold(p) for p in (1, 2, 4, 64)], [1.0, 0.75, 0.5, 0.5])
+        self.assertEqual([stats.metg_threshold(p) for p in (2, 4, 64)], [0.75, 0.5, 0.5])
+        for workers in range(2, 65):
+            self.assertGreater(stats.metg_threshold(workers), 1 / workers)
         self.assertAlmostEqual(stats.metg_threshold(3), 2 / 3)
         with self.assertRaises(ValueError):
             stats.metg_threshold(0)
+
+    def test_one_worker_is_not_asked_for_what_only_noise_could_give(self) -> None:
+        self.assertEqual(stats.metg_threshold(1), 0.5)
 
 
 class MetgEstimate(unittest.TestCase):
