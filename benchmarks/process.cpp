@@ -334,8 +334,9 @@ int process(const ProcessOptions& options) {
   std::vector<EtlTask> tasks = plan_tasks(collection, target, copies);
   const auto path_of = [&](const EtlTask& task) { return target.root + "/" + task.output; };
   if (!options.manifest.empty()) {
+    const auto id = file_id(options.manifest);
     const auto refuse = [&](const std::string& path, std::string_view kind) {
-      if (path == options.manifest || (file_id(path) && file_id(path) == file_id(options.manifest))) {
+      if (path == options.manifest || (id && file_id(path) == id)) {
         throw UsageError(fmt::format("the manifest '{}' is {} of this call: name another file", path, kind));
       }
     };
