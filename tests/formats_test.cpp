@@ -104,7 +104,8 @@ std::vector<Container> containers() {
 std::vector<double> chord(int channels) {
   std::vector<double> samples(static_cast<std::size_t>(kFrames * channels));
   for (std::size_t i = 0; i < samples.size(); ++i) {
-    const double t = static_cast<double>(i / static_cast<std::size_t>(channels));
+    const std::size_t frame = i / static_cast<std::size_t>(channels);
+    const auto t = static_cast<double>(frame);
     const double pitch = 0.02 + 0.003 * static_cast<double>(i % static_cast<std::size_t>(channels));
     samples[i] = 0.3 * std::sin(pitch * t) + 0.2 * std::sin(0.0631 * t + 1);
   }
