@@ -446,7 +446,6 @@ def many(arguments: argparse.Namespace, scratch: Scratch) -> None:
                 if sum(1 for _ in os.scandir(out)) != size:
                     raise Failure(f"{out}: not as many files as {folders[size]}")
                 shutil.rmtree(out)
-                os.sync()
             cost[size] = sorted(walls)[len(walls) // 2] / size
             print(
                 f"| {call + 1} | {size} | {cost[size] * size * 1e-9:.2f} | "
