@@ -59,14 +59,25 @@ def number(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
+def interval(low: float, high: float) -> str:
+    """ " [1.90–2.05]"; empty where there are too few rounds for one."""
+    if math.isnan(low):
+        return ""
+    return f" [{number(low)}–{number(high) if math.isfinite(high) else 'unreached'}]"
+
+
 def times(estimate: stats.Estimate) -> str:
-    return f"{number(estimate.median)}× [{number(estimate.low)}–{number(estimate.high)}]"
+    return f"{number(estimate.median)}×{interval(estimate.low, estimate.high)}"
+
+
+def plural(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def verdict(estimate: stats.Estimate) -> str:
     """Whether noise alone could explain the ratio: in words, beside the number."""
     if not estimate.has_interval:
-        return "too few rounds"
+        return "; too few rounds for an interval"
     return "" if estimate.low > 1 or estimate.high < 1 else "; may be noise"
 
 
@@ -76,7 +87,8 @@ def scaling(run: results.Run) -> Iterator[str]:
     alone = cells.where(strategy="sequential")
     for strategy in ("std_thread", "openmp"):
         estimate = cells.ratio(alone, cells.where(strategy=strategy, workers=workers))
-        yield f"| ETL of 24 files of 10 s: `{strategy}` with {workers} workers, against `sequential` | {times(estimate)} faster{verdict(estimate)} |"
+        who = f"`{strategy}` with {plural(workers, 'worker')}"
+        yield f"| ETL of 24 files of 10 s: {who}, against `sequential` | {times(estimate)} as fast{verdict(estimate)} |"
 
 
 def one_file(run: results.Run) -> Iterator[str]:
@@ -85,7 +97,7 @@ def one_file(run: results.Run) -> Iterator[str]:
         estimate = cells.ratio(
             cells.where(strategy="sequential", tasks=1), cells.where(strategy=strategy, tasks=1)
         )
-        yield f"| One file, nothing to share: `{strategy}` against `sequential` | {times(estimate)} faster{verdict(estimate)} |"
+        yield f"| One file, nothing to share: `{strategy}` against `sequential` | {times(estimate)} as fast{verdict(estimate)} |"
 
 
 def granularity(run: results.Run) -> Iterator[str]:
@@ -107,8 +119,7 @@ def granularity(run: results.Run) -> Iterator[str]:
         metg = stats.metg(task_ns, pd.concat(efficiencies, axis=1).to_numpy(dtype=float), limit)
         least = stats.break_even(task_ns, speed_ups)
         sign = "≤ " if metg.kind == "at_most" else ""
-        high = number(metg.high / 1e3) if math.isfinite(metg.high) else "unreached"
-        reached = f"{sign}{number(metg.ns / 1e3)} µs [{number(metg.low / 1e3)}–{high}]"
+        reached = f"{sign}{number(metg.ns / 1e3)} µs{interval(metg.low / 1e3, metg.high / 1e3)}"
         if metg.kind == "unreached":
             reached = "unreached"
         pays = f"{number(least / 1e3)} µs" if least is not None else "no task size measured"
@@ -128,10 +139,10 @@ def chunk(run: results.Run) -> Iterator[str]:
         small = cell("spin", strategy, 1).iloc[0]
         cost = cells.ratio(cell("spin", strategy, 1), cell("spin", strategy, 16))
         what = f"{int(small['tasks']):,} tasks of {number(float(small['task_ns']))} ns"
-        yield f"| {what}: chunk size 1 against 16 (`{strategy}`) | {times(cost)} slower{verdict(cost)} |"
+        yield f"| {what}: chunk size 1 against 16 (`{strategy}`) | {times(cost)} as long{verdict(cost)} |"
     for strategy in ("std_thread", "openmp"):
         cost = cells.ratio(cell("etl", strategy, 16), cell("etl", strategy, 1))
-        yield f"| 24 files: chunk size 16 against 1 (`{strategy}`) | {times(cost)} slower{verdict(cost)} |"
+        yield f"| 24 files: chunk size 16 against 1 (`{strategy}`) | {times(cost)} as long{verdict(cost)} |"
 
 
 def kernels(run: results.Run) -> Iterator[str]:
@@ -148,7 +159,7 @@ def kernels(run: results.Run) -> Iterator[str]:
             rows = cells.launches[cells.launches["kernel"] == name]
             rows = rows[rows["cell_id"] == rows["cell_id"].iloc[0]]
             estimate = cells.ratio(naive, rows)
-            yield f"| {what}: `{name}` against `naive` | {times(estimate)} faster{verdict(estimate)} |"
+            yield f"| {what}: `{name}` against `naive` | {times(estimate)} as fast{verdict(estimate)} |"
 
 
 SECTIONS: Final[tuple[Callable[[results.Run], Iterator[str]], ...]] = (
@@ -166,11 +177,20 @@ def findings(run: results.Run) -> str:
     for section in SECTIONS:
         lines += section(run)
     rounds = int(run.observations["round"].nunique())
-    machine = run.machine
+    try:
+        machine = run.machine
+        cpus = plural(machine["workers"], "CPU") + (
+            " of a virtual machine" if machine["virtual_machine"] else ""
+        )
+        hardware = f"{machine['cpu']['model']}, {cpus}, {machine['build']['compiler']}"
+    except (KeyError, TypeError):
+        raise results.ResultsError(
+            f"{run.path / 'machine.json'}: does not say which machine this was: measure again"
+        ) from None
     lines += [
         "",
-        f"Medians of the ratio within each of {rounds} rounds, with 95% intervals by order statistics. "
-        f"{machine['cpu']['model']}, {machine['workers']} CPUs of a virtual machine, {machine['build']['compiler']}, "
+        f"Medians of the ratio within each of {plural(rounds, 'round')}, with 95% intervals by order statistics where "
+        f"there are at least {stats.LEAST_VALUES}. {hardware}, "
         f"`noisefloor run quick`, commit {str(run.observations['git_sha'].iloc[0])[:12]}; rows, plan and machine in "
         "[results/reference/quick](results/reference/quick).",
     ]
