@@ -103,6 +103,12 @@ std::string describe(const RunSummary& summary) {
 }
 
 ExitStatus run(const RunArguments& arguments) {
+  if (const std::string pinning = openmp_pinning(); !pinning.empty()) {
+    throw UsageError(
+        fmt::format("{} pins the threads of every strategy, not only OpenMP's, before a cell can choose: unset it; "
+                    "taskset chooses the CPUs for all",
+                    pinning));
+  }
   PlanOptions options;
   for (const std::string& text : arguments.sets) options.sets.push_back(parse_axis_values(text));
   options.filter = arguments.filter;

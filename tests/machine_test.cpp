@@ -66,6 +66,19 @@ TEST(Machine, WhatTheEnvironmentChangesIsRecordedAndDoubted) {
   EXPECT_EQ(machine_id(facts), machine_id(machine_facts("/tmp"))) << "it is the same machine";
 }
 
+TEST(Machine, AVariableByWhichOpenMpPinsThreadsIsNamed) {
+  for (const char* name : {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"}) ::unsetenv(name);
+  EXPECT_EQ(openmp_pinning(), "");
+  ::setenv("OMP_PLACES", "cores", 1);
+  EXPECT_EQ(openmp_pinning(), "OMP_PLACES=cores");
+  ::setenv("OMP_PROC_BIND", "False", 1);
+  EXPECT_EQ(openmp_pinning(), "");
+  ::setenv("OMP_PROC_BIND", "spread", 1);
+  EXPECT_EQ(openmp_pinning(), "OMP_PROC_BIND=spread");
+  ::unsetenv("OMP_PROC_BIND");
+  ::unsetenv("OMP_PLACES");
+}
+
 TEST(Machine, DoubtsFollowFromTheFacts) {
   auto facts = machine_facts("/tmp");
   facts["load_average"] = "50.0 1 1 1/1 1";

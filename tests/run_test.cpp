@@ -218,6 +218,21 @@ TEST_F(RunTest, WithoutStandardOutputTheFilesOfTheRunHoldNothingElse) {
   }
 }
 
+TEST_F(RunTest, ThreadsThatOpenMpPinsForAllStrategiesAreRefused) {
+  write("tiny.toml", kTiny);
+  for (const char* name : {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY"}) {
+    ::setenv(name, std::string(name) == "OMP_PROC_BIND" ? "true" : "{0}", 1);
+    const Result result = program({"run", "tiny.toml", "--out", "runs"});
+    ::unsetenv(name);
+    EXPECT_EQ(result.status, 2) << name;
+    EXPECT_THAT(result.err, HasSubstr(std::string(name) + "="));
+  }
+  ::setenv("OMP_PROC_BIND", "FALSE", 1);
+  EXPECT_EQ(program({"run", "tiny.toml", "--dry-run"}).status, 0);
+  ::unsetenv("OMP_PROC_BIND");
+  EXPECT_FALSE(fs::exists(folder_ + "/runs"));
+}
+
 TEST_F(RunTest, AForcedKernelThatCannotRunEndsTheCallBeforeAnythingIsMeasured) {
   write("tiny.toml", "[[group]]\nworkload = \"noise\"\ntasks = 2\n");
   ::setenv("NOISEFLOOR_KERNEL", "sclar", 1);

@@ -6,6 +6,7 @@
 #include <hwloc.h>
 #include <sched.h>
 #include <sndfile.h>
+#include <strings.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -217,6 +219,20 @@ int available_workers() {
   int workers = affinity_count();
   if (const auto quota = cgroup_quota()) workers = std::min(workers, static_cast<int>(std::ceil(*quota)));
   return std::max(workers, 1);
+}
+
+std::string openmp_pinning() {
+  const auto value_of = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value != nullptr ? value : "");
+  };
+  const std::string bind = value_of("OMP_PROC_BIND");
+  if (::strcasecmp(bind.c_str(), "false") == 0) return {};  // the others are not asked
+  for (const char* name : {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"}) {
+    const std::string value = value_of(name);
+    if (!value.empty() && value != "none" && value != "disabled") return fmt::format("{}={}", name, value);
+  }
+  return {};
 }
 
 std::string build_id() {

@@ -11,6 +11,11 @@ namespace noisefloor {
 /// CPUs that really are ours: affinity mask ∩ cgroup quota (v1 and v2, rounded up), at least 1.
 int available_workers();
 
+/// "NAME=value" of the variable by which OpenMP's runtime pins threads here; empty if none does. It pins
+/// the first thread before main(), and with it the threads of every strategy: available_workers() then
+/// counts the CPUs of one place, mostly one.
+std::string openmp_pinning();
+
 /// Everything that machine.json holds, with `machine_id` and `build_id` in it. `corpus_folder` is where
 /// the test signals and outputs lie: its file system is part of the facts.
 nlohmann::json machine_facts(const std::string& corpus_folder);
