@@ -10,6 +10,7 @@ import argparse
 import csv
 import gzip
 import json
+import signal
 import sys
 import tomllib
 import zlib
@@ -175,7 +176,7 @@ def by_round(launches: pd.DataFrame) -> Any:
 
 def select_group(frame: pd.DataFrame, group: str) -> pd.DataFrame:
     """The rows whose sweep's last dotted part is `group`: "quick.chunk" and "chunk" for "chunk"."""
-    return frame[frame["sweep"].str.rpartition(".")[2] == group]
+    return frame[np.array([sweep.rpartition(".")[2] == group for sweep in frame["sweep"]], dtype=bool)]
 
 
 def _numeric() -> list[str]:
@@ -460,4 +461,5 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… | head` ends it without a word
     sys.exit(main(sys.argv[1:]))

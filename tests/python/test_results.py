@@ -9,7 +9,9 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -314,6 +316,13 @@ class LaunchValues(Folder):
         frame = results.load(self.folder).observations
         self.assertEqual(set(results.select_group(frame, "chunk")["sweep"]), {"quick.chunk", "chunk"})
 
+    def test_a_run_without_rows_has_no_group_and_keeps_its_columns(self) -> None:
+        self.write([])
+        frame = results.load(self.folder).observations
+        group = results.select_group(frame, "chunk")
+        self.assertEqual((len(group), list(group)), (0, list(frame)))
+        self.assertEqual(len(results.launch_values(group, "wall_ns")), 0)
+
 
 class Summary(Folder):
     def run_main(self, *argv: str) -> tuple[int, str, str]:
@@ -342,6 +351,22 @@ class Summary(Folder):
         self.assertIn("no such file", err)
         self.assertEqual(self.run_main()[0], 2)
         self.assertEqual(self.run_main("--help")[0], 0)
+
+    def test_a_reader_that_goes_away_ends_it_without_a_word(self) -> None:
+        self.write()
+        reading, writing = os.pipe()
+        os.close(reading)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-B", results.__file__, str(self.folder)],
+                stdout=writing,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+            )
+        finally:
+            os.close(writing)
+        self.assertEqual((done.returncode, done.stderr), (-signal.SIGPIPE, ""))
 
 
 @unittest.skipUnless(os.path.exists(os.environ.get("NOISEFLOOR_PROGRAM", "")), "the program was not built")
