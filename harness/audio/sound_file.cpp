@@ -14,6 +14,8 @@
 #include <cerrno>
 #include <cmath>
 #include <limits>
+#include <mutex>
+#include <shared_mutex>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -88,6 +90,27 @@ bool is_stored_plainly(const SoundFacts& facts) noexcept {
   const Subtype* subtype = find_subtype(facts.format);
   return subtype != nullptr && !has_codec_container(facts.format) &&
          static_cast<std::size_t>(subtype->stored_bytes) == bytes_per_sample(subtype->type);
+}
+
+/// open() gives a handle or null. libsndfile keeps the reason of a failure in a global that every opening, and a few
+/// other calls, reset. So what fails is tried again with nobody else opening, until it has its reason, which is set
+/// where null is returned.
+template <class F>
+SNDFILE* open_sound(std::string& reason, F&& open) {
+  static std::shared_mutex opening;
+  {
+    const std::shared_lock among_others(opening);
+    if (SNDFILE* file = open()) return file;
+  }
+  const std::unique_lock alone(opening);
+  constexpr int kAttempts = 5;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (SNDFILE* file = open()) return file;
+    const int error = sf_error(nullptr);
+    reason = sf_error_number(error);
+    if (error != SF_ERR_NO_ERROR) break;
+  }
+  return nullptr;
 }
 
 SNDFILE* file_of(void* handle) noexcept { return static_cast<SNDFILE*>(handle); }
@@ -254,9 +277,18 @@ SoundReader::SoundReader(const std::string& path) : path_(path) {
   StatedSize stated = stated_size(fd_.get(), file_bytes_, path);
   unsized_ = stated.is_missing;
   SF_INFO info{};
+  std::string reason;
   hides_chunks_ = stated.hides_chunks;
   if (stated.corrections.empty() && !stated.visible_bytes) {
-    handle_.reset(sf_open_fd(fd_.get(), SFM_READ, &info, SF_FALSE));
+    // A descriptor that libsndfile cannot open as a sound it closes, even if asked not to. Closed by us as well, it may
+    // by then be another thread's file. So it gets one of its own, which it closes in any case.
+    handle_.reset(open_sound(reason, [&]() -> SNDFILE* {
+      UniqueFd theirs(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+      if (!theirs) throw system_error(fmt::format("cannot open '{}'", path), errno);
+      ::lseek(theirs.get(), 0, SEEK_SET);
+      info = {};
+      return sf_open_fd(theirs.release(), SFM_READ, &info, SF_TRUE);
+    }));
   } else {
     corrected_ = std::make_unique<Corrected>(
         Corrected{.fd = fd_.get(),
@@ -264,12 +296,14 @@ SoundReader::SoundReader(const std::string& path) : path_(path) {
                   .corrections = std::move(stated.corrections)});
     SF_VIRTUAL_IO callbacks{&Corrected::length, &Corrected::seek, &Corrected::read, &Corrected::write,
                             &Corrected::tell};
-    handle_.reset(sf_open_virtual(&callbacks, SFM_READ, &info, corrected_.get()));
+    handle_.reset(open_sound(reason, [&] {
+      info = {};
+      corrected_->position = 0;
+      return sf_open_virtual(&callbacks, SFM_READ, &info, corrected_.get());
+    }));
   }
   if (!handle_) {
-    // The number is global in libsndfile, its texts are constants: two threads failing at once may at
-    // worst tell each other's reason.
-    throw Error(fmt::format("'{}' is no sound file that can be read ({})", path, sf_error_number(sf_error(nullptr))));
+    throw Error(fmt::format("'{}' is no sound file that can be read ({})", path, reason));
   }
   const Subtype* subtype = find_subtype(info.format);
   if (subtype == nullptr) {
@@ -418,8 +452,12 @@ SoundWriter::SoundWriter(int fd, const SoundFacts& facts, std::string name) : si
                             sink_->name, subtype_name(facts.format)));
   }
   SF_VIRTUAL_IO callbacks{&Sink::length, &Sink::seek, &Sink::read, &Sink::write, &Sink::tell};
-  handle_.reset(sf_open_virtual(&callbacks, SFM_WRITE, &info, sink_.get()));
-  if (!handle_) fail(sf_error_number(sf_error(nullptr)));
+  std::string reason;
+  handle_.reset(open_sound(reason, [&] {
+    sink_->position = sink_->size = 0;
+    return sf_open_virtual(&callbacks, SFM_WRITE, &info, sink_.get());
+  }));
+  if (!handle_) fail(reason);
   // The PEAK chunk holds the time of day.
   sf_command(file_of(handle_.get()), SFC_SET_ADD_PEAK_CHUNK, nullptr, SF_FALSE);
   if (facts.sample_type == SampleType::float32 && (facts.format & SF_FORMAT_SUBMASK) != SF_FORMAT_FLOAT) {
