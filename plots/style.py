@@ -26,7 +26,7 @@ from scripts import stats
 from scripts.results import FACTORS, STATUSES, Run
 
 # Okabe and Ito's colours, told apart with every common colour blindness. Their yellow comes last: pale on white.
-PALETTE: Final = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442")
+PALETTE: Final = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8A6F00")
 MARKERS: Final = ("s", "o", "^", "D", "v", "P", "X", "*")
 DASHES: Final = ("-", "--", "-.", ":")
 INK: Final = "#222222"
