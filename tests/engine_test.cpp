@@ -57,7 +57,7 @@ class FakeLauncher : public Launcher {
       row["cell_id"] = cell_id(cell);
       row["repetition"] = std::to_string(i);
       row["iterations"] = std::to_string(request.options.iterations != 0 ? request.options.iterations : 4);
-      row["wall_ns"] = std::to_string(4U * cell.tasks * cell.task_size * 10'000U);
+      row["wall_ns"] = std::to_string(std::uint64_t{4} * cell.tasks * cell.task_size * 10'000U);
       row["digest"] = fmt::format("{:016x}", cell.kernel == "naive" ? kNaiveDigest : kDigest);
       row["status"] = "ok";
       outcome.rows.push_back(row);

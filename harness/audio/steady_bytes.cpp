@@ -26,7 +26,7 @@ constexpr std::array<std::uint32_t, 256> kCrcOfByte = [] {
 }();
 
 constexpr std::size_t kPageHeader = 27, kSerialAt = 14, kCrcAt = 22, kSegmentsAt = 26;
-constexpr std::size_t kLargestPage = kPageHeader + 255 + 255 * 255;
+constexpr std::size_t kLargestPage = kPageHeader + 255 + std::size_t{255} * 255;
 
 void put_number(unsigned char* to, std::uint32_t value) noexcept {
   for (int i = 0; i < 4; ++i) to[i] = static_cast<unsigned char>(value >> (8 * i));
