@@ -39,13 +39,13 @@ TEST(Cell, EveryAxisIsPartOfTheIdExceptWhatIsFound) {
   std::set<std::string> ids{cell_id(base)};
   for (const char* change :
        {"strategy=openmp", "delivery=ordered", "kernel=scalar", "format=float32", "workers=2", "tasks=25",
-        "task_size=101", "chunk_size=2", "schedule=static", "output_mode=replace", "sweep=chunk"}) {
+        "task_size=101", "chunk_size=2", "schedule=static", "output_mode=replace", "sweep=chunk", "runtime=libomp",
+        "ship=name", "transport=pipe", "pool=cold", "bind=close", "wait_policy=active"}) {
     ids.insert(cell_id(parse_cell(std::string("workload=etl,") + change)));
   }
-  EXPECT_EQ(ids.size(), 12U);
+  EXPECT_EQ(ids.size(), 18U);
   Cell found = base;
   found.task_ns = 5;
-  found.runtime = "libomp";
   EXPECT_EQ(cell_id(found), cell_id(base));
 }
 
@@ -71,7 +71,8 @@ TEST(Cell, WhatMeansNothingIsRefusedWithTheValueAndAWayOut) {
   EXPECT_THAT(message_of("wrokers=2"), HasSubstr("did you mean 'workers'"));
   EXPECT_THAT(message_of("workers=1,workers=2"), HasSubstr("given twice"));
   EXPECT_THAT(message_of("workers"), HasSubstr("axis=value"));
-  EXPECT_THAT(message_of("ship=samples"), HasSubstr("no strategy or workload takes this axis"));
+  EXPECT_THAT(message_of("ship=sample"), HasSubstr("did you mean 'samples'"));
+  EXPECT_THAT(message_of("pitfall=tiny_tasks"), HasSubstr("no strategy or workload takes this axis"));
   EXPECT_THAT(message_of("workload=spin,output_mode=new"), HasSubstr("writes no files"));
   EXPECT_EQ(message_of("workload=etl,output_mode=new,tasks=4,chunk_size=4"), "no error");
 }

@@ -43,6 +43,12 @@ std::string known_word(std::string_view axis, std::string_view word, std::span<c
 
 constexpr std::string_view kSchedules[] = {"static", "dynamic", "guided"};
 constexpr std::string_view kFormats[] = {"int16", "float32"};
+constexpr std::string_view kRuntimes[] = {"libgomp", "libomp"};
+constexpr std::string_view kShips[] = {"name", "samples"};
+constexpr std::string_view kTransports[] = {"pipe", "socket", "shm", "shm_in_place"};
+constexpr std::string_view kPools[] = {"cold", "warm"};
+constexpr std::string_view kBinds[] = {"none", "close", "spread"};
+constexpr std::string_view kWaitPolicies[] = {"active", "passive"};
 constexpr std::string_view kOutputModes[] = {"new", "replace", "in_place"};
 
 void refuse_any(std::string_view axis, std::string_view value) {
@@ -85,18 +91,18 @@ constexpr std::array<Axis, 20> kAxes{{
      [](Cell& c, std::string_view v) { c.chunk_size = whole_number<std::uint32_t>("chunk_size", v, 1); }, true},
     {"schedule", "OpenMP's loop schedule: static | dynamic | guided", "", [](const Cell& c) { return c.schedule; },
      [](Cell& c, std::string_view v) { c.schedule = v.empty() ? "" : known_word("schedule", v, kSchedules); }, true},
-    {"runtime", "the OpenMP runtime that answered: libgomp | libomp; recorded, not chosen", kUnused,
-     [](const Cell& c) { return c.runtime; }, [](Cell&, std::string_view v) { refuse_any("runtime", v); }, false},
-    {"ship", "what crosses to a worker: name | samples", kUnused,
-     [](const Cell& c) { return c.ship; }, [](Cell&, std::string_view v) { refuse_any("ship", v); }, true},
-    {"transport", "how samples cross: pipe | socket | shm | shm_in_place", kUnused,
-     [](const Cell& c) { return c.transport; }, [](Cell&, std::string_view v) { refuse_any("transport", v); }, true},
-    {"pool", "whether workers are made inside the clock: cold | warm", kUnused,
-     [](const Cell& c) { return c.pool; }, [](Cell&, std::string_view v) { refuse_any("pool", v); }, true},
-    {"bind", "where workers may run: none | close | spread", kUnused,
-     [](const Cell& c) { return c.bind; }, [](Cell&, std::string_view v) { refuse_any("bind", v); }, true},
-    {"wait_policy", "OMP_WAIT_POLICY: active | passive", kUnused,
-     [](const Cell& c) { return c.wait_policy; }, [](Cell&, std::string_view v) { refuse_any("wait_policy", v); }, true},
+    {"runtime", "the OpenMP runtime that answers: libgomp | libomp", "", [](const Cell& c) { return c.runtime; },
+     [](Cell& c, std::string_view v) { c.runtime = v.empty() ? "" : known_word("runtime", v, kRuntimes); }, true},
+    {"ship", "what crosses to a worker: name | samples", "", [](const Cell& c) { return c.ship; },
+     [](Cell& c, std::string_view v) { c.ship = v.empty() ? "" : known_word("ship", v, kShips); }, true},
+    {"transport", "how samples cross: pipe | socket | shm | shm_in_place", "", [](const Cell& c) { return c.transport; },
+     [](Cell& c, std::string_view v) { c.transport = v.empty() ? "" : known_word("transport", v, kTransports); }, true},
+    {"pool", "whether workers are made inside the clock: cold | warm", "", [](const Cell& c) { return c.pool; },
+     [](Cell& c, std::string_view v) { c.pool = v.empty() ? "" : known_word("pool", v, kPools); }, true},
+    {"bind", "where workers may run: none | close | spread", "", [](const Cell& c) { return c.bind; },
+     [](Cell& c, std::string_view v) { c.bind = v.empty() ? "" : known_word("bind", v, kBinds); }, true},
+    {"wait_policy", "OMP_WAIT_POLICY: active | passive", "", [](const Cell& c) { return c.wait_policy; },
+     [](Cell& c, std::string_view v) { c.wait_policy = v.empty() ? "" : known_word("wait_policy", v, kWaitPolicies); }, true},
     {"output_mode", "new: into an empty folder; replace: published over earlier output; in_place: written into it", "",
      [](const Cell& c) { return c.output_mode; },
      [](Cell& c, std::string_view v) { c.output_mode = v.empty() ? "" : known_word("output_mode", v, kOutputModes); }, true},
@@ -193,7 +199,6 @@ Cell parse_cell(std::string_view text) {
 std::string cell_id(const Cell& cell) {
   Cell named = normalised(cell);
   named.task_ns.reset();
-  named.runtime.clear();
   const std::string text = format_cell(named);
   return fmt::format("{:016x}", XXH3_64bits(text.data(), text.size())).substr(0, 12);
 }

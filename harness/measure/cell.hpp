@@ -68,8 +68,8 @@ std::string format_cell(const Cell& cell);
 /// Throws UsageError for an unknown or repeated axis and for bad values.
 Cell parse_cell(std::string_view text);
 
-/// 12 hexadecimal digits: a hash of format_cell(normalised(cell)) without task_ns and runtime, which are
-/// found, not chosen. The same in every run and build.
+/// 12 hexadecimal digits: a hash of format_cell(normalised(cell)) without task_ns, which is found, not
+/// chosen; a runtime counts where it is chosen. The same in every run and build.
 std::string cell_id(const Cell& cell);
 
 }  // namespace noisefloor

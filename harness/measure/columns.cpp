@@ -26,7 +26,7 @@ constexpr Column kIdentity[] = {
     {"order", "place of the launch in the run, from 0", "", ""},
     {"launch", "number of the launch: one fresh process that measured one cell", "", ""},
     {"repetition", "timed repetition within the launch, from 0; each is one row", "", ""},
-    {"cell_id", "hash of the factors, without task_ns and runtime", "", ""},
+    {"cell_id", "hash of the factors, without task_ns", "", ""},
 };
 
 constexpr Column kMeasures[] = {

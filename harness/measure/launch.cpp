@@ -31,16 +31,28 @@ std::uint64_t ns_since(Clock::time_point start) {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
 }
 
-Schedule schedule_of(const Cell& cell) {
-  if (cell.schedule == "static") return Schedule::static_;
-  if (cell.schedule == "dynamic") return Schedule::dynamic;
-  if (cell.schedule == "guided") return Schedule::guided;
-  return Schedule::none;
+template <class T>
+T choice(std::string_view word, std::initializer_list<std::pair<std::string_view, T>> choices) {
+  for (const auto& [name, value] : choices) {
+    if (name == word) return value;
+  }
+  return T::none;
 }
 
 /// Ordered delivery is bounded by a window where the strategy can keep to one.
 StrategyOptions strategy_options(const Cell& cell, const Strategy& strategy) {
-  StrategyOptions options{.workers = cell.workers, .chunk_size = cell.chunk_size, .schedule = schedule_of(cell)};
+  StrategyOptions options{.workers = cell.workers, .chunk_size = cell.chunk_size};
+  options.schedule = choice<Schedule>(
+      cell.schedule, {{"static", Schedule::static_}, {"dynamic", Schedule::dynamic}, {"guided", Schedule::guided}});
+  options.ship = choice<Ship>(cell.ship, {{"name", Ship::name}, {"samples", Ship::samples}});
+  options.transport = choice<Transport>(cell.transport, {{"pipe", Transport::pipe},
+                                                         {"socket", Transport::socket},
+                                                         {"shm", Transport::shm},
+                                                         {"shm_in_place", Transport::shm_in_place}});
+  options.pool = choice<Pool>(cell.pool, {{"cold", Pool::cold}, {"warm", Pool::warm}});
+  options.bind = choice<Bind>(cell.bind, {{"close", Bind::close}, {"spread", Bind::spread}});
+  options.runtime = cell.runtime;
+  options.wait_policy = cell.wait_policy;
   if (cell.delivery == "ordered") {
     options.window = 4U * static_cast<std::uint32_t>(cell.workers);
     if (!strategy.refuse(options).empty()) options.window = 0;
@@ -229,10 +241,9 @@ std::vector<Row> launch(const LaunchOptions& options) {
       return skipped(cell, options.seed, error.what());
     }
   }
-  if (cell.strategy.starts_with("openmp")) cell.runtime = openmp_runtime();
-
   const std::uint64_t expected = options.expected_digest ? *options.expected_digest : oracle(cell, options.seed);
   Measured measured(cell, options.seed);
+  if (cell.strategy.starts_with("openmp")) cell.runtime = openmp_runtime();  // the rows record who answered
   const std::uint32_t iterations = options.iterations != 0 ? options.iterations : measured.calibrate();
 
   std::vector<Repetition> repetitions;

@@ -193,11 +193,19 @@ class InProcessExecutor : public Executor {
   Failure failure_;
 };
 
-/// Why no strategy can honour these options; empty if some can.
-std::string refuse_always(const StrategyOptions& options);
+/// Which of the factors that most strategies have no use for a strategy takes.
+struct Takes {
+  bool ship = false;  ///< and transport
+  bool pool = false;
+  bool bind = false;
+  bool openmp = false;  ///< runtime and wait_policy
+};
+
+/// Why `strategy` cannot honour these options, apart from schedule and window; empty if it can.
+std::string refuse_factors(std::string_view strategy, const StrategyOptions& options, const Takes& takes = {});
 /// The same for a strategy that hands chunks out in order as workers ask for them: schedule dynamic or none.
-std::string refuse_but_dynamic(std::string_view strategy, const StrategyOptions& options);
+std::string refuse_but_dynamic(std::string_view strategy, const StrategyOptions& options, const Takes& takes = {});
 /// The same for one whose order is its runtime's affair: no schedule, no window.
-std::string refuse_own_order(std::string_view strategy, const StrategyOptions& options);
+std::string refuse_own_order(std::string_view strategy, const StrategyOptions& options, const Takes& takes = {});
 
 }  // namespace noisefloor

@@ -81,7 +81,7 @@ class OpenMp final : public InProcessExecutor {
 }  // namespace
 
 std::string refuse_openmp(const StrategyOptions& options) {
-  if (std::string reason = refuse_always(options); !reason.empty()) return reason;
+  if (std::string reason = refuse_factors("openmp", options); !reason.empty()) return reason;
   if (options.window != 0 && options.schedule != Schedule::dynamic) {
     return fmt::format(
         "openmp takes chunks in order with schedule dynamic only, so it cannot bound a window of {} "

@@ -24,7 +24,7 @@ class Sequential final : public InProcessExecutor {
 }  // namespace
 
 std::string refuse_sequential(const StrategyOptions& options) {
-  if (std::string reason = refuse_always(options); !reason.empty()) return reason;
+  if (std::string reason = refuse_factors("sequential", options); !reason.empty()) return reason;
   if (options.workers != 1) {
     return fmt::format("sequential is one worker, not {}: give workers 1, or another strategy", options.workers);
   }

@@ -22,12 +22,27 @@ using OnChunk = std::function<void(std::span<const TaskResult> results, std::spa
 /// OpenMP's loop schedules. std_thread takes `dynamic` only, sequential none.
 enum class Schedule : std::uint8_t { none, static_, dynamic, guided };
 
+/// What crosses to a worker of another process: a file's name, or the samples that the parent read.
+enum class Ship : std::uint8_t { none, name, samples };
+/// How samples cross.
+enum class Transport : std::uint8_t { none, pipe, socket, shm, shm_in_place };
+/// Whether workers are made inside the clock (cold: by every run()) or before it (warm: by make()).
+enum class Pool : std::uint8_t { none, cold, warm };
+/// Where workers may run: anywhere, on CPUs next to each other, or on CPUs far from each other.
+enum class Bind : std::uint8_t { none, close, spread };
+
 struct StrategyOptions {
   int workers = 1;  ///< >= 1
   std::uint32_t chunk_size =
       1;                     ///< >= 1: consecutive tasks that a worker takes at a time; the last chunk may be shorter
   std::uint32_t window = 0;  ///< chunks that may be taken beyond the oldest unfinished one; 0: no bound
-  Schedule schedule = Schedule::none;       ///< none: the strategy's own default
+  Schedule schedule = Schedule::none;  ///< none: the strategy's own default
+  Ship ship = Ship::none;
+  Transport transport = Transport::none;
+  Pool pool = Pool::none;
+  Bind bind = Bind::none;
+  std::string runtime = {};      ///< "libgomp" or "libomp": must be the one that this process has; "": either
+  std::string wait_policy = {};  ///< "active" or "passive": OMP_WAIT_POLICY, read when the process starts; "": not set
   const std::atomic<bool>* stop = nullptr;  ///< once true, no further chunk is taken; what runs is finished
 };
 

@@ -70,16 +70,25 @@ std::unique_ptr<Executor> make_executor(const Strategy& strategy, const Workload
   return strategy.make(workload, options);
 }
 
-std::string refuse_always(const StrategyOptions& options) {
+std::string refuse_factors(std::string_view strategy, const StrategyOptions& options, const Takes& takes) {
   if (options.workers < 1 || options.workers > kMostWorkers) {
     return fmt::format("workers is {}: give 1 to {}", options.workers, kMostWorkers);
   }
   if (options.chunk_size < 1) return "chunk_size is 0: give at least 1 task per chunk";
+  const auto no_use = [&](std::string_view axis, std::string_view why) {
+    return fmt::format("{} {}: leave {} out", strategy, why, axis);
+  };
+  if (!takes.ship && options.ship != Ship::none) return no_use("ship", "sends its workers nothing but task numbers");
+  if (!takes.ship && options.transport != Transport::none) return no_use("transport", "sends no samples anywhere");
+  if (!takes.pool && options.pool != Pool::none) return no_use("pool", "has one way only to come by its workers");
+  if (!takes.bind && options.bind != Bind::none) return no_use("bind", "does not place its workers");
+  if (!takes.openmp && !options.runtime.empty()) return no_use("runtime", "does not run on OpenMP");
+  if (!takes.openmp && !options.wait_policy.empty()) return no_use("wait_policy", "does not run on OpenMP");
   return {};
 }
 
-std::string refuse_but_dynamic(std::string_view strategy, const StrategyOptions& options) {
-  if (std::string reason = refuse_always(options); !reason.empty()) return reason;
+std::string refuse_but_dynamic(std::string_view strategy, const StrategyOptions& options, const Takes& takes) {
+  if (std::string reason = refuse_factors(strategy, options, takes); !reason.empty()) return reason;
   if (options.schedule != Schedule::none && options.schedule != Schedule::dynamic) {
     return fmt::format("{} hands chunks out as workers ask for them: give schedule dynamic or none, or choose openmp",
                        strategy);
@@ -87,8 +96,8 @@ std::string refuse_but_dynamic(std::string_view strategy, const StrategyOptions&
   return {};
 }
 
-std::string refuse_own_order(std::string_view strategy, const StrategyOptions& options) {
-  if (std::string reason = refuse_always(options); !reason.empty()) return reason;
+std::string refuse_own_order(std::string_view strategy, const StrategyOptions& options, const Takes& takes) {
+  if (std::string reason = refuse_factors(strategy, options, takes); !reason.empty()) return reason;
   if (options.schedule != Schedule::none) {
     return fmt::format("{} has no schedule: leave it out, or choose openmp", strategy);
   }
