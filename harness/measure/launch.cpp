@@ -114,6 +114,7 @@ class Measured {
   }
 
   [[nodiscard]] Workload& workload() { return *workload_; }
+  [[nodiscard]] Executor& executor() { return *executor_; }
 
   /// One iteration; what lies between the clock's start and stop.
   void iterate(std::uint32_t iteration, Repetition& seen) {
@@ -251,17 +252,26 @@ std::vector<Row> launch(const LaunchOptions& options) {
     Repetition seen;
     measured.workload().prepare(iterations);
     const bool peak_is_its_own = reset_peak_rss();
+    measured.executor().reset_worker_peaks();
     seen.started_ns = static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
             .count());
     const auto steal_before = steal_ticks();
+    const Usage workers_before = measured.executor().worker_usage().usage;
     const Usage before = process_usage();
     std::uint32_t iteration = 0;
     for (auto _ : state) measured.iterate(iteration++, seen);
-    seen.usage = process_usage() - before;
+    const Usage after = process_usage();
+    const WorkerUsage workers = measured.executor().worker_usage();
+    seen.usage = (after - before) + (workers.usage - workers_before);
     const auto steal_after = steal_ticks();
     if (steal_before && steal_after) seen.steal = *steal_after - *steal_before;
     if (peak_is_its_own) seen.peak_rss = peak_rss_bytes();  // else that of all that came before
+    if (seen.peak_rss && workers.peak_rss_bytes) {
+      *seen.peak_rss += *workers.peak_rss_bytes;
+    } else {
+      seen.peak_rss.reset();
+    }
     seen.stages = measured.workload().stage_times();
     measured.verify(iterations, expected, seen);
     measured.workload().clean();

@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "harness/base/usage.hpp"
 #include "harness/workloads/workload.hpp"
 
 namespace noisefloor {
@@ -46,6 +48,13 @@ struct StrategyOptions {
   const std::atomic<bool>* stop = nullptr;  ///< once true, no further chunk is taken; what runs is finished
 };
 
+/// What worker processes have used: zero where all workers are threads of this one.
+struct WorkerUsage {
+  Usage usage;  ///< summed over workers, since make(), dead ones included
+  std::optional<std::uint64_t> peak_rss_bytes =
+      0ULL;  ///< summed over workers, since reset_worker_peaks(); empty: unknown
+};
+
 /// Runs the tasks of one workload. Made after the workload (so that workers forked in make() see its
 /// shared buffers), and gone before it.
 class Executor {
@@ -61,6 +70,11 @@ class Executor {
 
   /// Digest of the output of the last run(): of the selected iteration, all tasks.
   [[nodiscard]] virtual std::uint64_t digest() const = 0;
+
+  /// What workers in other processes have used; differences count. Called with the clock stopped, as is what follows.
+  [[nodiscard]] virtual WorkerUsage worker_usage() const { return {}; }
+  /// Lowers the peaks of worker processes to their present size, as far as the system lets them.
+  virtual void reset_worker_peaks() {}
 };
 
 struct Strategy {
