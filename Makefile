@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help bench test test-long check format install clean configure build quality micro etl-table fuzz
+.PHONY: help bench bench-full test test-long check format install clean configure build quality micro etl-table fuzz
 
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
@@ -15,6 +15,7 @@ sanitizers := asan tsan clang
 
 help:
 	@echo 'make bench      dependencies, build, the quick sweep, figures; the last line is the path of the run folder'
+	@echo 'make bench-full the full sweeps, with an estimate first (SWEEPS="granularity chunk": only these)'
 	@echo 'make test       dependencies, build, the fast tests'
 	@echo 'make check      format, lint, types, then make test with warnings as errors: what CI runs'
 	@echo 'make test-long  the long tests, and the fast C++ tests under sanitizers and clang'
@@ -35,13 +36,25 @@ configure:
 build: configure
 	@cmake --build --preset release -j $(JOBS)
 
+# Runs the sweeps of $(1), draws their figures and prints the path of the run's folder.
+define measure
+status=0; run=$$($(release)/noisefloor run $(1)) || status=$$?; \
+if [ $$status -gt 1 ] || [ -z "$$run" ]; then exit $$status; fi; \
+"$$(scripts/find_python)" plots/all.py "$$run" || exit; \
+(cd "$$run" && pwd -P); exit $$status
+endef
+
 bench:
 	@scripts/bootstrap bench
 	@$(MAKE) build
-	@status=0; run=$$($(release)/noisefloor run quick) || status=$$?; \
-	if [ $$status -gt 1 ] || [ -z "$$run" ]; then exit $$status; fi; \
-	"$$(scripts/find_python)" plots/all.py "$$run" || exit; \
-	(cd "$$run" && pwd -P); exit $$status
+	@$(call measure,quick)
+
+SWEEPS ?= files granularity map chunk workers kernels delivery strategies
+bench-full:
+	@scripts/bootstrap bench
+	@$(MAKE) build
+	@$(release)/noisefloor run $(SWEEPS) --dry-run >/dev/null
+	@$(call measure,$(SWEEPS))
 
 test:
 	@scripts/bootstrap bench test

@@ -97,6 +97,8 @@ COLUMNS: Final[dict[str, Kind]] = {**IDENTITY, **FACTORS, **MEASURES, **OUTCOME}
 
 # No row means anything without these, whatever its schema.
 ESSENTIAL: Final = ("schema", "cell_id", "strategy", "iterations", "wall_ns", "status")
+# What tells launches apart; rows that come straight from a launch, not from a run, name none.
+LAUNCH: Final = ("run_id", "launch", "cell_id")
 # Levels and rates of a repetition, not totals of its iterations.
 NOT_TOTALS: Final = ("iterations", "cpu_percent", "peak_rss_bytes")
 
@@ -145,21 +147,23 @@ def load(path: str | Path) -> Run:
 
 
 def launch_values(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """One row per launch: the median over its `ok` repetitions of measure / iterations.
+    """One row per launch: the median over its repetitions of measure / iterations.
 
-    Columns: run_id, arm, round, launch, cell_id, all factors, and `value` in the measure's unit per iteration
+    A launch with a repetition that is not `ok` does not count at all: what wrote a wrong output once is not
+    trusted for its other times. Columns: run_id, arm, round, launch, cell_id, all factors, and `value` in the measure's unit per iteration
     (cpu_percent and peak_rss_bytes, which are no totals, as they are). Launches without any value of
     this measure are left out. Of a cell measured again in the same round (a run cut off within a launch and
     resumed) the last launch counts. Repetitions in a process are correlated: only these values count as n.
     """
     if measure not in MEASURES or MEASURES[measure] == "text":
         raise ResultsError(f"'{measure}' is no numeric measure; there are: {', '.join(_numeric())}")
-    usable = frame[(frame["status"] == "ok") & frame[measure].notna()]
+    sound = (frame["status"] == "ok").groupby([frame[name] for name in LAUNCH], sort=False).transform("all")
+    usable = frame[sound.astype(bool) & frame[measure].notna()]
     value = usable[measure].to_numpy(dtype=float)
     if measure not in NOT_TOTALS:
         value = value / usable["iterations"].to_numpy(dtype=float)
     # Factors are constant within a launch (checked on reading), so its first row stands for all.
-    by_launch = usable.assign(value=value).groupby(["run_id", "launch", "cell_id"], sort=False)
+    by_launch = usable.assign(value=value).groupby(list(LAUNCH), sort=False)
     medians = by_launch["value"].median()
     launches = by_launch.head(1)[["run_id", "arm", "round", "launch", "cell_id", *FACTORS]]
     launches = launches.assign(value=medians.to_numpy(dtype=float)).reset_index(drop=True)

@@ -251,15 +251,23 @@ class Refusing(Folder):
 
 
 class LaunchValues(Folder):
-    def test_a_launch_counts_once_with_the_median_of_its_ok_repetitions(self) -> None:
+    def test_a_launch_counts_once_with_the_median_of_its_repetitions(self) -> None:
         rows = synthetic.observations([synthetic.cell()], rounds=2, repetitions=4, iterations=10)
         for row, wall in zip(rows, (100, 300, 200, 999_999, 10, 20, 30, 40)):
             row["wall_ns"] = wall
-        rows[3]["status"] = "wrong_output"
         self.write(rows)
         values = results.launch_values(results.load(self.folder).observations, "wall_ns")
-        self.assertEqual(list(values["value"]), [20.0, 2.5])
+        self.assertEqual(list(values["value"]), [25.0, 2.5])
         self.assertEqual(list(results.by_round(values).index), [0, 1])
+
+    def test_a_launch_with_one_wrong_or_failed_repetition_does_not_count(self) -> None:
+        for status in ("wrong_output", "failed", "timeout"):
+            with self.subTest(status=status):
+                rows = synthetic.observations([synthetic.cell()], rounds=3, repetitions=4)
+                rows[5]["status"] = status
+                self.write(rows)
+                values = results.launch_values(results.load(self.folder).observations, "wall_ns")
+                self.assertEqual(list(values["round"]), [0, 2])
 
     def test_levels_are_not_divided_by_iterations(self) -> None:
         self.write(synthetic.observations([synthetic.cell()], rounds=1, iterations=10))
