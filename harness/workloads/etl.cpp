@@ -182,7 +182,12 @@ EtlOutcome etl_outcome(std::span<const std::byte> returned) {
 }
 
 EtlWorkload::EtlWorkload(std::vector<EtlTask> tasks, EtlOptions options)
-    : tasks_(std::move(tasks)), options_(std::move(options)) {
+    : EtlWorkload(
+          static_cast<std::uint32_t>(tasks.size()), [tasks](std::uint32_t task) { return tasks[task]; },
+          std::move(options)) {}
+
+EtlWorkload::EtlWorkload(std::uint32_t tasks, std::function<EtlTask(std::uint32_t)> task_of, EtlOptions options)
+    : task_count_(tasks), task_of_(std::move(task_of)), options_(std::move(options)) {
   if (!(options_.amplitude >= 0 && options_.amplitude <= kLargestAmplitude)) {
     throw UsageError(fmt::format("the noise's amplitude is {}: it must lie between 0 and {}", options_.amplitude,
                                  kLargestAmplitude));
@@ -200,7 +205,7 @@ EtlWorkload::EtlWorkload(std::vector<EtlTask> tasks, EtlOptions options)
 
 EtlWorkload::~EtlWorkload() = default;
 
-std::uint32_t EtlWorkload::task_count() const { return static_cast<std::uint32_t>(tasks_.size()); }
+std::uint32_t EtlWorkload::task_count() const { return task_count_; }
 
 void EtlWorkload::run(TaskRange range, std::span<TaskResult> results, std::vector<std::byte>& returned) const {
   each(range, results, returned, [this](std::uint32_t task, std::vector<std::byte>& to) {
@@ -211,7 +216,7 @@ void EtlWorkload::run(TaskRange range, std::span<TaskResult> results, std::vecto
 }
 
 EtlOutcome EtlWorkload::run_task(std::uint32_t task) const {
-  const EtlTask& job = tasks_[task];
+  const EtlTask job = task_of_(task);
   StageClock clock;
   const std::string target = output_root() + "/" + job.output;
   refuse_existing(target, options_.output_mode, options_.exists_hint);
@@ -319,7 +324,7 @@ std::uint64_t EtlWorkload::digest(TaskRange range) const {
   const std::string root = output_root();
   std::uint64_t sum = 0;
   for (std::uint32_t task = range.first; task < range.last; ++task) {
-    sum += digest_of_file(root + "/" + tasks_[task].output, task);
+    sum += digest_of_file(root + "/" + task_of_(task).output, task);
   }
   return sum;
 }

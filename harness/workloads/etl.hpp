@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -90,6 +91,8 @@ inline constexpr std::string_view kInterrupted = "interrupted";
 class EtlWorkload : public Workload {
  public:
   EtlWorkload(std::vector<EtlTask> tasks, EtlOptions options);
+  /// `task_of` makes a task when it is run, so that many need not be held: thread-safe, the same for the same number.
+  EtlWorkload(std::uint32_t tasks, std::function<EtlTask(std::uint32_t)> task_of, EtlOptions options);
   ~EtlWorkload() override;
 
   [[nodiscard]] std::uint32_t task_count() const override;
@@ -100,7 +103,6 @@ class EtlWorkload : public Workload {
   [[nodiscard]] std::optional<StageTimes> stage_times() const override;
 
  protected:
-  [[nodiscard]] const std::vector<EtlTask>& tasks() const noexcept { return tasks_; }
   [[nodiscard]] const EtlOptions& options() const noexcept { return options_; }
   /// Folder of the outputs. Called by tasks.
   [[nodiscard]] virtual std::string output_root() const { return options_.output_root; }
@@ -108,7 +110,8 @@ class EtlWorkload : public Workload {
  private:
   [[nodiscard]] EtlOutcome run_task(std::uint32_t task) const;
 
-  std::vector<EtlTask> tasks_;
+  std::uint32_t task_count_;
+  std::function<EtlTask(std::uint32_t)> task_of_;
   EtlOptions options_;
   StageTotals stage_totals_;
 };
