@@ -48,6 +48,8 @@ struct RunArguments {
   std::string out;
   std::string filter;
   std::string progress = "auto";
+  std::string base;
+  bool control = false;
   bool yes = false;
   bool dry_run = false;
 };
@@ -95,11 +97,21 @@ std::string describe(const RunSummary& summary) {
   const std::pair<std::uint64_t, std::string_view> others[] = {{summary.skipped, "cells skipped"},
                                                                {summary.failed, "launches failed"},
                                                                {summary.wrong_output, "launches with wrong output"},
-                                                               {summary.timeout, "launches timed out"}};
+                                                               {summary.timeout, "launches timed out"},
+                                                               {summary.failed_base, "launches of base failed"}};
   for (const auto& [count, what] : others) {
     if (count != 0) text += fmt::format(", {}: {}", what, count);
   }
   return text;
+}
+
+/// The arms run from copies in the run's folder, whose paths are of equal length: the length of a program's
+/// path moves its stack. All are copied alike, so that none lies in the page cache as another does.
+void copy_arms(Plan& plan, const std::string& folder) {
+  for (Arm& arm : plan.arms) {
+    const std::string name = arm.name == "base2" ? "bas2" : arm.name;
+    arm.program = copy_program(arm.program, fmt::format("{}/bin/{}", folder, name));
+  }
 }
 
 ExitStatus run(const RunArguments& arguments) {
@@ -129,6 +141,13 @@ ExitStatus run(const RunArguments& arguments) {
   }
   Plan plan = make_plan(std::move(sweeps), options);
   plan.command = command_line();
+  if (arguments.control && arguments.base.empty()) {
+    throw UsageError("--control copies base to measure it against itself: give --base BIN, too");
+  }
+  if (!arguments.base.empty()) {
+    plan.arms.push_back({.name = "base"});
+    if (arguments.control) plan.arms.push_back({.name = "base2"});
+  }
   if (arguments.dry_run) {
     print_plan(plan);
     return ExitStatus::done;
@@ -139,21 +158,27 @@ ExitStatus run(const RunArguments& arguments) {
     static_cast<void>(select_kernel("auto"));
   }
   const std::string program = own_program();
+  const Interrupt interrupt;
+  ProcessLauncher launcher(program, interrupt.fd());
+  if (!arguments.base.empty()) {
+    const std::string base = fs::absolute(arguments.base).lexically_normal().string();
+    for (std::size_t i = 1; i < plan.arms.size(); ++i) plan.arms[i] = greet(launcher, plan.arms[i].name, base);
+  }
+  plan.arms[0] = {.name = "head", .program = program, .build_id = build_id(), .git_sha = kGitSha};
+
   const nlohmann::json facts = machine_facts(cache_folder());
   RunIdentity identity;
   identity.machine_id = machine_id(facts);
-  identity.build_id = build_id();
-  identity.git_sha = kGitSha;
   const std::string parent = arguments.out.empty() ? default_parent(fs::current_path().string()) : arguments.out;
   const auto now = std::chrono::system_clock::now();
-  const std::string folder = make_run_folder(parent, run_name(now, identity.git_sha, identity.machine_id));
+  const std::string folder = make_run_folder(parent, run_name(now, kGitSha, identity.machine_id));
   identity.run_id = fs::path(folder).filename().string();
 
-  const Interrupt interrupt;
+  if (plan.arms.size() > 1) copy_arms(plan, folder);
   const std::vector<std::pair<std::string, std::string>> head = {{"run_id", identity.run_id},
                                                                  {"machine_id", identity.machine_id},
-                                                                 {"build_id", identity.build_id},
-                                                                 {"git_sha", identity.git_sha},
+                                                                 {"build_id", build_id()},
+                                                                 {"git_sha", kGitSha},
                                                                  {"program", program}};
   const auto write_plan = [&](const Plan& written) { replace_file(folder + "/plan.toml", format_plan(written, head)); };
   write_plan(plan);
@@ -162,7 +187,6 @@ ExitStatus run(const RunArguments& arguments) {
   ObservationFile rows(folder + "/observations.csv");
   point_latest_to(folder);
 
-  ProcessLauncher launcher(program, interrupt.fd());
   RunSummary summary;
   {
     Progress progress(stderr, style, place, real_clock());
@@ -173,6 +197,10 @@ ExitStatus run(const RunArguments& arguments) {
       say(fmt::format("the run stops; its rows so far are in {}", shown(folder)));
       throw;
     }
+  }
+  if (!summary.interrupted) {
+    std::error_code ignored;  // they are no result
+    fs::remove_all(folder + "/bin", ignored);
   }
   if (summary.interrupted) say("interrupted; what was measured is kept");
   if (!summary.interrupted && summary.measured == 0) say("nothing was measured");
@@ -211,6 +239,11 @@ void add_run(CLI::App& app, int& status) {
       ->add_option("--progress", arguments->progress,
                    "auto: a bar on a terminal, plain lines elsewhere or where CI is set or TERM=dumb; bar; plain; none")
       ->type_name("STYLE");
+  command
+      ->add_option("--base", arguments->base,
+                   "Another build of this program: it takes turns with this one in every round, as arm base")
+      ->type_name("BIN");
+  command->add_flag("--control", arguments->control, "A byte copy of --base takes turns too, as arm base2");
   command->add_flag("--yes", arguments->yes, fmt::format("Run more than {} cells", kMostCells));
   command->add_flag("--dry-run", arguments->dry_run, "Print the cells, measure nothing");
   command->callback([arguments, &status] { status = static_cast<int>(run(*arguments)); });

@@ -95,12 +95,15 @@ const std::string kFour =
     "[[group]]\nworkload = \"spin\"\ntasks = 8\ntask_size = 100\nstrategy = \"openmp\"\nworkers = [1, 2, 3, 4]\n";
 
 struct Trial {
-  explicit Trial(Plan made) : plan(std::move(made)) {}
+  explicit Trial(Plan made) : plan(std::move(made)) {
+    plan.arms[0].build_id = "build";
+    plan.arms[0].git_sha = "sha";
+  }
 
   RunSummary operator()() { return operator()(sink); }
   RunSummary operator()(RowSink& rows) {
     Progress progress(stream, ProgressStyle::none, {}, [] { return std::chrono::nanoseconds(0); });
-    const RunIdentity identity{"run", "machine", "build", "sha"};
+    const RunIdentity identity{"run", "machine"};
     return run_plan(plan, identity, launcher, rows, progress, [this](const Plan& seen) {
       ++calibrated;
       launches_when_calibrated = launcher.requests.size();
@@ -393,6 +396,134 @@ TEST(Engine, AWrongOutputIsAFailureOfTheRun) {
   EXPECT_EQ(summary.wrong_output, 1U);
   EXPECT_EQ(summary.measured, 3U);
   EXPECT_EQ(run.sink.rows.size(), 8U) << "the rows are kept as they are";
+}
+
+Plan arms_of(Plan plan, std::initializer_list<const char*> others) {
+  for (const char* name : others) {
+    plan.arms.push_back({.name = name, .program = std::string("/") + name, .build_id = std::string(name) + " build"});
+  }
+  return plan;
+}
+
+TEST(Engine, ArmsFollowEachOtherInEveryVisitInAnOrderThatDiffers) {
+  Trial run(arms_of(plan_of(kFour, 12), {"base", "base2"}));
+  run.plan.arms[0].program = "/head";
+  const RunSummary summary = run();
+  EXPECT_EQ(summary.measured, 144U);
+  const auto launches = run.launcher.rounds();
+  ASSERT_EQ(launches.size(), 144U);
+  std::map<std::vector<std::string>, int> orders;
+  for (std::size_t visit = 0; visit < launches.size(); visit += 3) {
+    std::vector<std::string> order;
+    std::set<std::size_t> paddings;
+    for (std::size_t i = visit; i < visit + 3; ++i) {
+      EXPECT_EQ(launches[i].options.cell, launches[visit].options.cell);
+      EXPECT_EQ(launches[i].options.iterations, launches[visit].options.iterations);
+      EXPECT_EQ(launches[i].options.expected_digest, launches[visit].options.expected_digest);
+      order.push_back(launches[i].program);
+    }
+    ++orders[order];
+    std::sort(order.begin(), order.end());
+    EXPECT_EQ(order, (std::vector<std::string>{"/base", "/base2", "/head"}));
+  }
+  EXPECT_EQ(orders.size(), 6U) << "of 48 visits";
+  for (const LaunchRequest& request : run.launcher.first()) EXPECT_EQ(request.program, "/head");
+  std::map<std::string, int> rows;
+  for (const Row& row : run.sink.rows) ++rows[row["arm"]];
+  EXPECT_EQ(rows, (std::map<std::string, int>{{"head", 96}, {"base", 96}, {"base2", 96}}));
+}
+
+TEST(Engine, ACellThatBaseDoesNotKnowIsSkippedThereAndMeasuredWithHead) {
+  Trial run(arms_of(plan_of(kFour, 2), {"base"}));
+  run.launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {
+    if (request.program != "/base" || request.options.cell.workers != 2) return;
+    outcome.rows.clear();
+    outcome.end = LaunchEnd::failed;
+    outcome.exit_status = 2;
+    outcome.message = "exit status 2: noisefloor: unknown strategy 'x'";
+  };
+  const RunSummary summary = run();
+  EXPECT_EQ(summary.status(), ExitStatus::done);
+  EXPECT_EQ(summary.skipped, 1U);
+  EXPECT_EQ(summary.measured, 8U + 6U);
+  for (const Row& row : run.sink.rows) {
+    if (row["status"] == "ok") continue;
+    EXPECT_EQ(row["status"], "skipped");
+    EXPECT_EQ(row["arm"], "base");
+    EXPECT_EQ(row["workers"], "2");
+    EXPECT_EQ(row["build_id"], "base build");
+    EXPECT_EQ(row["message"], "base does not know this cell: exit status 2: noisefloor: unknown strategy 'x'");
+  }
+}
+
+TEST(Engine, WhatBaseGetsWrongIsKeptAndIsNoFailureOfHead) {
+  Trial run(arms_of(plan_of(kFour, 1), {"base"}));
+  run.launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {
+    if (request.program == "/base") outcome.rows[1]["status"] = "wrong_output";
+  };
+  const RunSummary summary = run();
+  EXPECT_EQ(summary.status(), ExitStatus::done);
+  EXPECT_EQ(summary.failed_base, 4U);
+  EXPECT_EQ(summary.measured, 4U);
+  const auto status = run.values("status");
+  EXPECT_EQ(std::count(status.begin(), status.end(), "wrong_output"), 4);
+}
+
+TEST(Engine, ACellThatHeadCannotMeasureIsARowOfEveryArm) {
+  Trial run(arms_of(plan_of(kFour, 2), {"base"}));
+  run.launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {
+    if (request.options.cell.workers != 3) return;
+    outcome.rows.resize(1);
+    outcome.rows[0]["status"] = "skipped";
+    outcome.rows[0]["message"] = "three is one too many";
+  };
+  run();
+  std::map<std::string, int> skipped;
+  for (const Row& row : run.sink.rows) skipped[row["arm"]] += row["status"] == "skipped" ? 1 : 0;
+  EXPECT_EQ(skipped, (std::map<std::string, int>{{"head", 1}, {"base", 1}}));
+}
+
+TEST(Greet, AnArmSaysWhichBuildItIs) {
+  FakeLauncher launcher;
+  launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {
+    EXPECT_EQ(request.program, "/b");
+    EXPECT_EQ(request.options.iterations, 1U);
+    outcome.rows[0]["build_id"] = "id";
+    outcome.rows[0]["git_sha"] = "sha";
+  };
+  const Arm arm = greet(launcher, "base", "/b");
+  EXPECT_EQ(arm.name, "base");
+  EXPECT_EQ(arm.program, "/b");
+  EXPECT_EQ(arm.build_id, "id");
+  EXPECT_EQ(arm.git_sha, "sha");
+}
+
+TEST(Greet, AnArmThatSpeaksAnotherProtocolOrNoneIsMissing) {
+  FakeLauncher launcher;
+  const auto said = [&] {
+    try {
+      greet(launcher, "base", "/b");
+    } catch (const MissingError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(said(), HasSubstr("/b answers")) << "no build_id";
+  launcher.change = [](const LaunchRequest&, LaunchOutcome& outcome) {
+    outcome.rows.clear();
+    outcome.end = LaunchEnd::failed;
+    outcome.message = "exit status 3: launch protocol 1 is asked for, this build speaks 2";
+  };
+  EXPECT_THAT(said(), HasSubstr("base: /b cannot be launched: exit status 3: launch protocol 1"));
+  launcher.change = [](const LaunchRequest&, LaunchOutcome&) { throw Error("cannot start /b: Exec format error"); };
+  EXPECT_THAT(said(), HasSubstr("Exec format error"));
+  launcher.change = [](const LaunchRequest&, LaunchOutcome& outcome) { outcome.end = LaunchEnd::interrupted; };
+  try {
+    greet(launcher, "base", "/b");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.status(), ExitStatus::interrupted);
+  }
 }
 
 TEST(Engine, NothingMeasuredIsAUsageError) {

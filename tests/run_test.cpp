@@ -155,6 +155,46 @@ TEST_F(RunTest, LeavesAFolderWithPlanMachineAndRows) {
   EXPECT_EQ(digests.size(), 1U);
 }
 
+TEST_F(RunTest, TwoBuildsAndACopyTakeTurnsFromPathsOfEqualLength) {
+  write("tiny.toml", kTiny);
+  const Result result = program({"run", "tiny.toml", "--out", "runs", "--base", NOISEFLOOR_PROGRAM, "--control"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  const std::string run = folder_ + "/" + result.out.substr(0, result.out.size() - 1);
+  std::map<std::string, int> ok;
+  std::set<std::string> builds;
+  for (const Row& row : rows(run)) {
+    if (row["status"] == "ok") ++ok[row["arm"]];
+    builds.insert(row["build_id"]);
+  }
+  EXPECT_EQ(ok, (std::map<std::string, int>{{"head", 8}, {"base", 8}, {"base2", 8}}));
+  EXPECT_EQ(builds.size(), 1U) << "the same program thrice";
+  const auto plan = toml::parse(read(run + "/plan.toml"));
+  ASSERT_NE(plan["arm"].as_array(), nullptr);
+  ASSERT_EQ(plan["arm"].as_array()->size(), 3U);
+  std::set<std::string> programs;
+  for (std::size_t i = 0; i < 3; ++i) {
+    programs.insert(plan["arm"][i]["program"].value_or(std::string()));
+    EXPECT_EQ(plan["arm"][i]["build_id"].value_or(std::string()), *builds.begin());
+  }
+  EXPECT_EQ(programs, (std::set<std::string>{run + "/bin/head/noisefloor", run + "/bin/base/noisefloor",
+                                             run + "/bin/bas2/noisefloor"}));
+  EXPECT_FALSE(fs::exists(run + "/bin")) << "the copies are no result";
+}
+
+TEST_F(RunTest, ABaseThatCannotBeMeasuredIsMissing) {
+  write("tiny.toml", kTiny);
+  write("other", "#!/bin/sh\necho 'launch protocol 1 is asked for, this build speaks 2' >&2; exit 3\n");
+  write("text", "no program\n");
+  fs::permissions(folder_ + "/other", fs::perms::owner_all);
+  for (const auto& [base, said] : std::map<std::string, std::string>{
+           {"other", "this build speaks 2"}, {"text", "Permission denied"}, {"none", "No such file"}}) {
+    const Result result = program({"run", "tiny.toml", "--out", "runs", "--base", base});
+    EXPECT_EQ(result.status, 3) << base;
+    EXPECT_THAT(result.err, HasSubstr(said));
+  }
+  EXPECT_FALSE(fs::exists(folder_ + "/runs"));
+}
+
 TEST_F(RunTest, DryRunPrintsTheCellsAndMeasuresNothing) {
   write("tiny.toml", kTiny);
   const Result result = program({"run", "tiny.toml", "--dry-run", "--set", "strategy=openmp", "--filter", "workers=1"});
@@ -183,6 +223,7 @@ TEST_F(RunTest, WhatCannotBeMeantExitsWithTwoAndSaysWhy) {
       {{"run", "tiny.toml", "--seed", "9223372036854775808"}, "seed"},
       {{"run", "tiny.toml", "--progress", "baar"}, "did you mean 'bar'"},
       {{"run", "tiny.toml", "tiny.toml"}, "given twice"},
+      {{"run", "tiny.toml", "--control"}, "--base BIN"},
       {{"run", "tiny.toml", "--resume", "x"}, "--resume"},
       {{"run", "tiny.toml", "--budget", "3m"}, "--budget"},
   };

@@ -94,7 +94,7 @@ class Engine {
       : plan_(plan), identity_(identity), launcher_(launcher), sink_(sink), progress_(progress) {}
 
   RunSummary run(const std::function<void(const Plan&)>& calibrated) {
-    states_.resize(plan_.cells.size());
+    states_.assign(plan_.cells.size(), State{{}, {}, std::vector<bool>(plan_.arms.size(), false), {}});
     if (!calibrate()) return summary_;
     calibrated(plan_);
     go_round();
@@ -103,9 +103,10 @@ class Engine {
 
  private:
   struct State {
-    std::optional<Row> last_row;  ///< kept instead of a launch, once: the cell cannot be measured
-    bool done = false;            ///< not to be visited again
-    std::optional<Row> known;     ///< some row of this cell, for its factors
+    std::string last_status;   ///< not empty: kept as a row instead of a launch, once: the cell cannot be measured
+    std::string last_message;  ///< why
+    std::vector<bool> done;    ///< by arm: not to be visited again
+    std::optional<Row> known;  ///< some row of this cell, for its factors
   };
 
   // Before the first round.
@@ -153,7 +154,8 @@ class Engine {
       if (const Trial& oracle = trials_.at(format_cell(oracle_cell(next.options.cell))); oracle.problem().empty()) {
         next.options.expected_digest = number((*oracle.row())["digest"], 16);
       }
-      next.outcome = launcher_.launch({next.options, 0, kFirstDeadline});
+      next.outcome = launcher_.launch(
+          {.options = next.options, .program = plan_.arms.front().program, .deadline = kFirstDeadline});
       if (next.outcome->end == LaunchEnd::interrupted) {
         summary_.interrupted = true;
         return false;
@@ -179,28 +181,29 @@ class Engine {
     }
     const Row* row = own.row();
     if (row == nullptr) {
-      state.last_row =
-          blank_row(planned.cell, state, status_of(own.outcome->end), "calibrating: " + own.outcome->message);
+      state.last_status = status_of(own.outcome->end);
+      state.last_message = "calibrating: " + own.outcome->message;
       return;
     }
     state.known = *row;
     if ((*row)["status"] == kSkipped) {
-      state.last_row = blank_row(planned.cell, state, std::string(kSkipped), (*row)["message"]);
+      state.last_status = kSkipped;
+      state.last_message = (*row)["message"];
       return;
     }
     const std::string no_oracle = oracle.problem();
     const auto digest = no_oracle.empty() ? number((*oracle.row())["digest"], 16) : std::nullopt;
     if (!digest) {
-      state.last_row = blank_row(planned.cell, state, "failed",
-                                 fmt::format("the right output is not known: {}: {}", format_cell(oracle.options.cell),
-                                             no_oracle.empty() ? "it printed no digest" : no_oracle));
+      state.last_status = "failed";
+      state.last_message = fmt::format("the right output is not known: {}: {}", format_cell(oracle.options.cell),
+                                       no_oracle.empty() ? "it printed no digest" : no_oracle);
       return;
     }
     const auto iterations = number((*row)["iterations"]);
     const std::vector<std::uint64_t> walls = own.walls();
     if (!iterations || *iterations == 0 || *iterations > kMostIterations || walls.empty()) {
-      state.last_row = blank_row(planned.cell, state, "failed",
-                                 fmt::format("calibrating: {}: {}", (*row)["status"], (*row)["message"]));
+      state.last_status = "failed";
+      state.last_message = fmt::format("calibrating: {}: {}", (*row)["status"], (*row)["message"]);
       return;
     }
     // Doubled on, should the launch have stopped too early: even the shortest repetition must be long enough.
@@ -221,8 +224,9 @@ class Engine {
     double remaining_ns = 0;
     for (const PlannedCell& planned : plan_.cells) {
       if (!planned.calibration) continue;
-      total += static_cast<std::uint64_t>(planned.rounds);
-      remaining_ns += static_cast<double>(planned.calibration->expected_ns) * planned.rounds;
+      const std::uint64_t launches = static_cast<std::uint64_t>(planned.rounds) * plan_.arms.size();
+      total += launches;
+      remaining_ns += static_cast<double>(planned.calibration->expected_ns) * static_cast<double>(launches);
     }
     progress_.say(fmt::format("{} cells, {} launches, about {}", plan_.cells.size(), total,
                               format_duration(nanoseconds(static_cast<std::int64_t>(remaining_ns)))));
@@ -232,11 +236,11 @@ class Engine {
     for (int round = 0; round < count_rounds(plan_); ++round) {
       for (const Visit& visit : visits(plan_, round)) {
         State& state = states_[visit.cell];
-        if (state.done) continue;
+        if (state.done[visit.arm]) continue;
         const PlannedCell& planned = plan_.cells[visit.cell];
-        if (state.last_row) {
-          keep({*state.last_row}, planned, round);
-          state.done = true;
+        if (!state.last_status.empty()) {
+          keep({blank_row(visit, state.last_status, state.last_message)}, visit, round);
+          state.done[visit.arm] = true;
           continue;
         }
         // Launches take longer or shorter than was expected, all of them alike: so will the rest.
@@ -252,20 +256,33 @@ class Engine {
         remaining_ns -= expected;
         expected_ns += expected;
         spent_ns += static_cast<double>(outcome.duration.count());
-        if (outcome.end != LaunchEnd::finished) {
-          keep({blank_row(planned.cell, state, status_of(outcome.end), outcome.message)}, planned, round);
-          continue;
+        bool skipped = false;
+        if (is_unknown(visit, outcome)) {
+          skipped = true;
+          keep({blank_row(visit, std::string(kSkipped),
+                          fmt::format("{} does not know this cell: {}", plan_.arms[visit.arm].name, outcome.message))},
+               visit, round);
+        } else if (outcome.end != LaunchEnd::finished) {
+          keep({blank_row(visit, status_of(outcome.end), outcome.message)}, visit, round);
+        } else {
+          if (visit.arm == 0) state.known = outcome.rows.front();
+          keep(outcome.rows, visit, round);
+          skipped = outcome.rows.front()["status"] == kSkipped;
         }
-        state.known = outcome.rows.front();
-        keep(outcome.rows, planned, round);
-        if (outcome.rows.front()["status"] == kSkipped) {
-          state.done = true;
+        if (skipped) {
+          state.done[visit.arm] = true;
           total -= static_cast<std::uint64_t>(planned.rounds - round - 1);
           remaining_ns -= expected * (planned.rounds - round - 1);
         }
       }
     }
     progress_.update("measuring", done, total, nanoseconds(0));
+  }
+
+  /// Whether another arm than head says that this cell means nothing to it: head's sweep, its own tables.
+  static bool is_unknown(const Visit& visit, const LaunchOutcome& outcome) {
+    return visit.arm != 0 && outcome.end == LaunchEnd::failed &&
+           outcome.exit_status == static_cast<int>(ExitStatus::usage);
   }
 
   [[nodiscard]] LaunchRequest request(const PlannedCell& planned, const Visit& visit) const {
@@ -276,6 +293,7 @@ class Engine {
     result.options.warmups = planned.warmups;
     result.options.seed = plan_.seed;
     result.options.expected_digest = planned.calibration->digest;
+    result.program = plan_.arms[visit.arm].program;
     result.padding_bytes = visit.padding_bytes;
     result.deadline =
         std::max(nanoseconds(kLeastDeadline),
@@ -284,11 +302,13 @@ class Engine {
   }
 
   /// A row without measures.
-  [[nodiscard]] Row blank_row(const Cell& cell, const State& state, std::string status, std::string message) const {
+  [[nodiscard]] Row blank_row(const Visit& visit, std::string status, std::string message) const {
+    const Cell& cell = plan_.cells[visit.cell].cell;
+    const State& state = states_[visit.cell];
     Row row;
     row["schema"] = std::to_string(kCsvSchema);
-    row["build_id"] = identity_.build_id;
-    row["git_sha"] = identity_.git_sha;
+    row["build_id"] = plan_.arms[visit.arm].build_id;
+    row["git_sha"] = plan_.arms[visit.arm].git_sha;
     const Cell recorded = normalised(cell);
     for (const Axis& axis : axes()) row[axis.name] = axis.get(recorded);
     if (state.known) {  // what "auto" means here, and which runtime answers
@@ -302,13 +322,15 @@ class Engine {
   }
 
   /// Gives the rows of one launch their place in the run, counts them and keeps them.
-  void keep(std::vector<Row> rows, const PlannedCell& planned, int round) {
+  void keep(std::vector<Row> rows, const Visit& visit, int round) {
+    const PlannedCell& planned = plan_.cells[visit.cell];
+    const Arm& arm = plan_.arms[visit.arm];
     std::map<std::string, std::uint64_t> count;
     std::string message;
     for (Row& row : rows) {
       row["run_id"] = identity_.run_id;
       row["machine_id"] = identity_.machine_id;
-      row["arm"] = identity_.arm;
+      row["arm"] = arm.name;
       row["round"] = std::to_string(round);
       row["order"] = std::to_string(order_);
       row["launch"] = std::to_string(order_);
@@ -321,13 +343,17 @@ class Engine {
     ++order_;
     summary_.observations += count["ok"];
     // A launch counts by the worst of its rows.
-    std::uint64_t& by_status = count["wrong_output"] != 0   ? summary_.wrong_output
+    const bool bad = count["skipped"] == 0 && count["ok"] != rows.size();
+    std::uint64_t& by_status = bad && visit.arm != 0        ? summary_.failed_base
+                               : count["wrong_output"] != 0 ? summary_.wrong_output
                                : count["timeout"] != 0      ? summary_.timeout
                                : count["skipped"] != 0      ? summary_.skipped
-                               : count["ok"] == rows.size() ? summary_.measured
+                               : !bad                       ? summary_.measured
                                                             : summary_.failed;
     ++by_status;
-    if (!message.empty()) progress_.say(fmt::format("{} ({})", message, format_cell(planned.cell)));
+    if (message.empty()) return;
+    progress_.say(visit.arm == 0 ? fmt::format("{} ({})", message, format_cell(planned.cell))
+                                 : fmt::format("{}: {} ({})", arm.name, message, format_cell(planned.cell)));
   }
 
   Plan& plan_;
@@ -356,6 +382,33 @@ Cell oracle_cell(const Cell& cell) {
   const std::string_view runs = oracle.kernel == "auto" ? select_kernel(oracle.kernel).name : oracle.kernel;
   oracle.kernel = runs == "naive" ? "naive" : "scalar";
   return oracle;
+}
+
+Arm greet(Launcher& launcher, std::string name, std::string program) {
+  LaunchRequest request;
+  request.program = program;
+  request.options.cell.workload = "spin";
+  request.options.iterations = 1;
+  request.options.repetitions = 1;
+  request.options.warmups = 0;
+  request.deadline = kFirstDeadline;
+  const std::string what = program;
+  LaunchOutcome outcome;
+  try {
+    outcome = launcher.launch(request);
+  } catch (const Error& error) {
+    throw MissingError(fmt::format("{}: {}", name, error.what()));
+  }
+  if (outcome.end == LaunchEnd::interrupted) throw Error("interrupted", ExitStatus::interrupted);
+  if (outcome.end != LaunchEnd::finished) {
+    throw MissingError(fmt::format("{}: {} cannot be launched: {}", name, what, outcome.message));
+  }
+  const Row& row = outcome.rows.front();
+  if (row["status"] != kOk || row["build_id"].empty()) {
+    throw MissingError(fmt::format("{}: {} answers a launch with status '{}' ({}) and build_id '{}': is it noisefloor?",
+                                   name, what, row["status"], row["message"], row["build_id"]));
+  }
+  return {std::move(name), std::move(program), row["build_id"], row["git_sha"]};
 }
 
 RunSummary run_plan(Plan& plan, const RunIdentity& identity, Launcher& launcher, RowSink& sink, Progress& progress,

@@ -25,12 +25,9 @@ inline constexpr std::chrono::seconds kFirstDeadline{300};
 struct RunIdentity {
   std::string run_id;
   std::string machine_id;
-  std::string build_id;
-  std::string git_sha;
-  std::string arm = "head";
 };
 
-/// Launches by what became of them; skipped cells are not launched again and count once.
+/// Launches by what became of them, head's and the others'; skipped cells are not launched again and count once.
 struct RunSummary {
   std::uint64_t measured = 0;
   std::uint64_t skipped = 0;
@@ -38,6 +35,9 @@ struct RunSummary {
   std::uint64_t wrong_output = 0;
   std::uint64_t timeout = 0;
   std::uint64_t observations = 0;  ///< rows with status ok
+  /// Launches of other arms than head that failed, were wrong or overran: they are no failure of the run,
+  /// for what is judged is head.
+  std::uint64_t failed_base = 0;
   bool interrupted = false;
 
   [[nodiscard]] ExitStatus status() const noexcept;
@@ -48,13 +48,19 @@ struct RunSummary {
 /// Throws what select_kernel("auto") throws.
 Cell oracle_cell(const Cell& cell);
 
+/// The arm called `name`, whose program says itself which build it is: it is launched once, for the least
+/// cell that there is. Throws MissingError where it cannot be started, speaks another launch protocol or
+/// prints no rows that can be read; Error with status interrupted where that was asked for.
+Arm greet(Launcher& launcher, std::string name, std::string program);
+
 /// Runs `plan`. Before the first round, each distinct cell (whatever its sweep) is launched once to find
 /// its iterations; so are the oracle cells, whose digests all launches must reproduce, and, for task_ns,
 /// each kind of task sequentially with the cell's own kernel: cells that differ only in how many tasks
 /// there are and how they are run share it, measured with the most tasks of them, so that costs per
 /// repetition weigh least. Launches that coincide are made once. What is found goes into plan.cells, and
-/// `calibrated` is called. Then the rounds. Throws Error where rows cannot be kept or nothing can be
-/// started: rows that were appended before stay.
+/// `calibrated` is called. All of that is found with head and holds for all arms: same work, same iterations.
+/// Then the rounds, in which a cell that an arm does not know is skipped there. Throws Error where rows cannot be kept
+/// or nothing can be started: rows that were appended before stay.
 RunSummary run_plan(Plan& plan, const RunIdentity& identity, Launcher& launcher, RowSink& sink, Progress& progress,
                     const std::function<void(const Plan&)>& calibrated);
 

@@ -213,7 +213,8 @@ void ProcessLauncher::settle(pid_t group, std::chrono::nanoseconds grace) {
 
 LaunchOutcome ProcessLauncher::launch(const LaunchRequest& request) {
   std::vector<std::string> words = launch_arguments(request.options);
-  words.insert(words.begin(), program_);
+  const std::string& program = request.program.empty() ? program_ : request.program;
+  words.insert(words.begin(), program);
   std::vector<char*> arguments;
   arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());
@@ -236,7 +237,7 @@ LaunchOutcome ProcessLauncher::launch(const LaunchRequest& request) {
   const pid_t child = ::fork();
   if (child < 0) throw system_error("cannot start a launch", errno);
   if (child == 0) {
-    become(program_.c_str(), arguments.data(), environment.data(), parent, out.write.get(), err.write.get(),
+    become(program.c_str(), arguments.data(), environment.data(), parent, out.write.get(), err.write.get(),
            report.write.get());
   }
   ::setpgid(child, child);  // in both, so that it is true for whoever comes first
@@ -298,7 +299,7 @@ LaunchOutcome ProcessLauncher::launch(const LaunchRequest& request) {
 
   int exec_error = 0;
   if (::read(report.read.get(), &exec_error, sizeof exec_error) == static_cast<ssize_t>(sizeof exec_error)) {
-    throw system_error(fmt::format("cannot start {}", program_), exec_error);
+    throw system_error(fmt::format("cannot start {}", program), exec_error);
   }
   const std::string said = last_line(messages);
   const auto with_said = [&](const std::string& message) { return said.empty() ? message : message + ": " + said; };
@@ -317,6 +318,7 @@ LaunchOutcome ProcessLauncher::launch(const LaunchRequest& request) {
                                                 : fmt::format("ended by signal {}", WTERMSIG(status)));
   } else {
     const int exit_status = WEXITSTATUS(status);
+    outcome.exit_status = exit_status;
     try {
       outcome.rows = parse_rows(output, request.options.repetitions);
       // A launch whose rows tell of a wrong output says so by its exit status too.

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -21,6 +22,7 @@ namespace noisefloor {
 
 struct LaunchRequest {
   LaunchOptions options;
+  std::string program = {};       ///< an arm's; empty: the launcher's own
   std::size_t padding_bytes = 0;  ///< added to the environment: layout differs per launch
   std::chrono::nanoseconds deadline = std::chrono::seconds(10);  ///< then it is killed
 };
@@ -36,6 +38,7 @@ struct LaunchOutcome {
   LaunchEnd end = LaunchEnd::failed;
   std::vector<Row> rows;                ///< only if finished; then not empty
   std::string message;                  ///< why it did not finish
+  std::optional<int> exit_status;       ///< empty where it was killed
   std::chrono::nanoseconds duration{};  ///< from start to the end of its last descendant
 };
 
@@ -58,8 +61,8 @@ std::vector<std::string> launch_arguments(const LaunchOptions& options);
 /// `repetitions` rows nor a single skipped one.
 std::vector<Row> parse_rows(std::string_view output, int repetitions);
 
-/// Starts `program` with launch_arguments(), in a process group of its own, standard input empty. The
-/// calling process becomes the reaper of orphaned descendants; children that it had before are left alone.
+/// Starts `program`, or that of the request, with launch_arguments(), in a process group of its own, standard input
+/// empty. The calling process becomes the reaper of orphaned descendants; children that it had before are left alone.
 /// A launch dies with the thread that started it.
 class ProcessLauncher : public Launcher {
  public:

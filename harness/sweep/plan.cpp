@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <regex>
 #include <string_view>
 #include <unordered_set>
@@ -135,17 +136,25 @@ int count_rounds(const Plan& plan) noexcept {
 
 std::uint64_t count_launches(const Plan& plan) noexcept {
   std::uint64_t sum = 0;
-  for (const PlannedCell& cell : plan.cells) sum += static_cast<std::uint64_t>(cell.rounds);
+  for (const PlannedCell& cell : plan.cells) sum += static_cast<std::uint64_t>(cell.rounds) * plan.arms.size();
   return sum;
 }
 
 std::vector<Visit> visits(const Plan& plan, int round) {
   PlanRandom random(plan.seed, static_cast<std::uint64_t>(round));
+  std::vector<std::size_t> cells(plan.cells.size());
+  std::iota(cells.begin(), cells.end(), std::size_t{0});
+  random.shuffle(cells);
+  std::vector<std::size_t> arms(plan.arms.size());
   std::vector<Visit> result;
-  result.reserve(plan.cells.size());
-  for (std::size_t i = 0; i < plan.cells.size(); ++i) result.push_back({i, 0});
-  random.shuffle(result);
-  for (Visit& visit : result) visit.padding_bytes = static_cast<std::size_t>(random.below(kMostPaddingBytes));
+  result.reserve(cells.size() * arms.size());
+  for (const std::size_t cell : cells) {
+    std::iota(arms.begin(), arms.end(), std::size_t{0});
+    random.shuffle(arms);
+    for (const std::size_t arm : arms) {
+      result.push_back({cell, arm, static_cast<std::size_t>(random.below(kMostPaddingBytes))});
+    }
+  }
   std::erase_if(result, [&](const Visit& visit) { return plan.cells[visit.cell].rounds <= round; });
   return result;
 }
@@ -156,6 +165,10 @@ std::string format_plan(const Plan& plan, const std::vector<std::pair<std::strin
   for (const auto& [name, value] : facts) text += fmt::format("{} = {}\n", name, quoted(value));
   text += fmt::format("command = {}\nsweeps = {}\nseed = {}\n", quoted_list(plan.command), quoted_list(plan.sweeps),
                       plan.seed);
+  for (const Arm& arm : plan.arms) {
+    text += fmt::format("\n[[arm]]\nname = {}\nprogram = {}\nbuild_id = {}\ngit_sha = {}\n", quoted(arm.name),
+                        quoted(arm.program), quoted(arm.build_id), quoted(arm.git_sha));
+  }
   for (const PlannedCell& planned : plan.cells) {
     text += fmt::format("\n[[cell]]\ncell = {}\nrounds = {}\nrepetitions = {}\nwarmups = {}\n",
                         quoted(format_cell(planned.cell)), planned.rounds, planned.repetitions, planned.warmups);

@@ -33,10 +33,19 @@ struct PlannedCell {
   std::optional<Calibration> calibration = {};
 };
 
+/// One of the builds that take turns in every visit of a cell.
+struct Arm {
+  std::string name = "head";  ///< head, base, or base2: a byte copy of base
+  std::string program = {};   ///< the file that is started; empty: the launcher's own
+  std::string build_id = {};
+  std::string git_sha = {};
+};
+
 struct Plan {
   std::vector<std::string> sweeps;   ///< paths of the files
   std::vector<std::string> command;  ///< as typed
   std::uint64_t seed = 1;            ///< of order, padding and noise; < 2^63
+  std::vector<Arm> arms = {Arm{}};   ///< head first
   std::vector<PlannedCell> cells;
 };
 
@@ -75,11 +84,13 @@ class PlanRandom {
 /// One launch of a round.
 struct Visit {
   std::size_t cell;           ///< index into plan.cells
+  std::size_t arm;            ///< index into plan.arms
   std::size_t padding_bytes;  ///< added to the environment: 0 … 4095
 };
 
-/// The launches of round `round` (from 0) in their order: a function of the plan's seed, its number of
-/// cells and the round alone, so that a run can be taken up where it ended.
+/// The launches of round `round` (from 0) in their order: the cells are shuffled, and in each the arms,
+/// which follow each other at once. A function of the plan's seed, the numbers of cells and arms, and the
+/// round alone, so that a run can be taken up where it ended.
 std::vector<Visit> visits(const Plan& plan, int round);
 
 /// The text of plan.toml. `facts` (name and value, such as build_id) go to its head.

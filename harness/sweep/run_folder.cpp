@@ -47,6 +47,29 @@ std::string make_run_folder(const std::string& parent, const std::string& name) 
   }
 }
 
+std::string copy_program(const std::string& program, const std::string& folder) {
+  std::error_code error;
+  const fs::path source = fs::canonical(program, error);
+  if (error) throw Error(fmt::format("cannot find the program {}: {}", program, error.message()));
+  fs::create_directories(folder, error);
+  if (error) throw Error(fmt::format("cannot make the folder {}: {}", folder, error.message()));
+  const auto copy = [&](const fs::path& from, const std::string& name) {
+    std::string to = folder + '/' + name;
+    fs::copy_file(from, to, fs::copy_options::overwrite_existing, error);
+    if (error) throw Error(fmt::format("cannot copy {} to {}: {}", from.string(), to, error.message()));
+    return to;
+  };
+  const std::string name = source.filename().string();
+  for (fs::directory_iterator it(source.parent_path(), error), end; !error && it != end; it.increment(error)) {
+    const std::string other = it->path().filename().string();
+    std::error_code ignored;
+    if (other.starts_with(name + '-') && it->is_regular_file(ignored) && ::access(it->path().c_str(), X_OK) == 0) {
+      copy(it->path(), "noisefloor" + other.substr(name.size()));
+    }
+  }
+  return copy(source, "noisefloor");
+}
+
 void point_latest_to(const std::string& run_folder) {
   const fs::path run(run_folder);
   const fs::path runs = run.parent_path();

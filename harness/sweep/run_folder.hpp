@@ -18,6 +18,11 @@ std::string default_parent(const std::string& folder);
 /// its absolute path. Throws Error.
 std::string make_run_folder(const std::string& parent, const std::string& name);
 
+/// Copies `program`, and the programs of the same folder that it starts ("<its name>-…"), into `folder`, which
+/// is made. Returns the copy's path, which ends in "/noisefloor" whatever the program is called, so that arms
+/// are started from paths that differ in nothing but `folder`. Throws Error.
+std::string copy_program(const std::string& program, const std::string& folder);
+
 /// Where `run_folder` lies in …/results/runs, makes …/results/latest point to it, in one step for whoever
 /// reads it meanwhile. Throws Error.
 void point_latest_to(const std::string& run_folder);
