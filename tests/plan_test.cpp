@@ -91,6 +91,14 @@ TEST(Plan, SweepsKeepTheirOwnNumberOfRounds) {
   EXPECT_EQ(count_rounds(make_plan({sweep("s", ""), longer}, {.rounds = 2})), 2);
 }
 
+TEST(Plan, TheChangeThatAGroupIsMeantToSeeGoesWithItsCells) {
+  const Plan plan = make_plan({sweep("s", "sees = 0.03\n")}, {});
+  ASSERT_TRUE(plan.cells[0].sees);
+  EXPECT_EQ(*plan.cells[0].sees, 0.03);
+  const auto table = toml::parse(format_plan(plan, {}));
+  EXPECT_EQ(table["cell"][0]["sees"].value_or(0.0), 0.03);
+}
+
 TEST(Plan, SetAndFilterNarrowIt) {
   PlanOptions options;
   options.sets = {parse_axis_values("tasks=4,5"), parse_axis_values("strategy=sequential,openmp")};
@@ -140,6 +148,8 @@ TEST(Plan, IsWrittenAsTomlThatSaysAllThatARunNeeds) {
   EXPECT_EQ(table["command"][4].value_or(std::string()), "stray \xef\xbf\xbd byte");
   const auto cell = table["cell"][0];
   EXPECT_EQ(normalised(parse_cell(cell["cell"].value_or(std::string()))), plan.cells[0].cell);
+  EXPECT_EQ(cell["cell_id"].value_or(std::string()), cell_id(plan.cells[0].cell));
+  EXPECT_FALSE(cell["sees"]);
   EXPECT_EQ(cell["rounds"].value_or(0), 3);
   EXPECT_EQ(cell["repetitions"].value_or(0), 5);
   EXPECT_EQ(cell["warmups"].value_or(0), 2);

@@ -208,6 +208,19 @@ TEST(SweepFile, SaysWhereValuesAreOfTheWrongKind) {
   EXPECT_THAT(problem("[base]\ntasks = [1, 2]\n[[group]]\n"), StartsWith("dir/some.toml:2:9: tasks in [base]"));
 }
 
+TEST(SweepFile, TheChangeToSeeIsAFractionAndOneForEachGroup) {
+  EXPECT_EQ(parse_sweep(with_group("sees = 0.03\n"), "dir/some.toml").groups[0].sees, 0.03);
+  EXPECT_FALSE(parse_sweep(with_group("tasks = 1\n"), "dir/some.toml").groups[0].sees);
+  for (const std::string wrong : {"0.0", "1", "3", "\"3%\"", "-0.1", "nan", "[0.1]"}) {
+    EXPECT_THAT(problem(with_group("sees = " + wrong + "\n")),
+                AllOf(StartsWith("dir/some.toml:2:"), HasSubstr("fraction between 0 and 1")))
+        << wrong;
+  }
+  const std::string blocks = "[[group]]\nname = \"g\"\nsees = 0.1\n[[group]]\nname = \"g\"\n";
+  EXPECT_EQ(parse_sweep(blocks, "dir/some.toml").groups[0].sees, 0.1);
+  EXPECT_THAT(problem(blocks + "sees = 0.2\n"), HasSubstr("two different changes"));
+}
+
 TEST(SweepFile, ASweepWithoutGroupsOrWithNamelessOnesIsRefused) {
   EXPECT_THAT(problem("rounds = 3\n"), HasSubstr("no [[group]]"));
   EXPECT_THAT(problem("group = []\n"), HasSubstr("group"));

@@ -115,10 +115,15 @@ Plan make_plan(std::vector<SweepFile> sweeps, const PlanOptions& options) {
       } catch (const UsageError& error) {
         throw UsageError(fmt::format("{}: {} ({})", cell.sweep, error.what(), format_cell(cell)));
       }
+      const auto group = std::find_if(sweep.groups.begin(), sweep.groups.end(), [&](const SweepGroup& one) {
+        return cell.sweep == (one.name.empty() ? sweep.name : sweep.name + "." + one.name);
+      });
+      const std::optional<double> wanted = group == sweep.groups.end() ? std::nullopt : group->sees;
       plan.cells.push_back(PlannedCell{.cell = std::move(cell),
                                        .rounds = options.rounds.value_or(sweep.rounds),
                                        .repetitions = sweep.repetitions,
-                                       .warmups = sweep.warmups});
+                                       .warmups = sweep.warmups,
+                                       .sees = wanted});
     }
   }
   if (plan.cells.empty()) {
@@ -170,8 +175,10 @@ std::string format_plan(const Plan& plan, const std::vector<std::pair<std::strin
                         quoted(arm.program), quoted(arm.build_id), quoted(arm.git_sha));
   }
   for (const PlannedCell& planned : plan.cells) {
-    text += fmt::format("\n[[cell]]\ncell = {}\nrounds = {}\nrepetitions = {}\nwarmups = {}\n",
-                        quoted(format_cell(planned.cell)), planned.rounds, planned.repetitions, planned.warmups);
+    text += fmt::format("\n[[cell]]\ncell = {}\ncell_id = \"{}\"\nrounds = {}\nrepetitions = {}\nwarmups = {}\n",
+                        quoted(format_cell(planned.cell)), cell_id(planned.cell), planned.rounds, planned.repetitions,
+                        planned.warmups);
+    if (planned.sees) text += fmt::format("sees = {}\n", *planned.sees);
     if (planned.calibration) {
       text += fmt::format("iterations = {}\ndigest = \"{:016x}\"\nexpected_ns = {}\n", planned.calibration->iterations,
                           planned.calibration->digest, planned.calibration->expected_ns);

@@ -31,6 +31,7 @@ struct PlannedCell {
   int repetitions = 5;  ///< timed, per launch
   int warmups = 2;      ///< untimed, per launch
   std::optional<Calibration> calibration = {};
+  std::optional<double> sees = {};  ///< of its group
 };
 
 /// One of the builds that take turns in every visit of a cell.

@@ -158,9 +158,10 @@ bool good_name(std::string_view name) {
 }
 
 void read_group(const toml::table& table, const std::vector<AxisValues>& base, SweepFile& sweep, bool only_group) {
-  constexpr std::string_view kKeys[] = {"name", "question"};
+  constexpr std::string_view kKeys[] = {"name", "question", "sees"};
   std::string name;
   std::string question;
+  std::optional<double> sees;
   SweepBlock block{base};
   for (const auto& [key, node] : table) {
     if (key == "name") {
@@ -171,6 +172,11 @@ void read_group(const toml::table& table, const std::vector<AxisValues>& base, S
       }
     } else if (key == "question") {
       question = text_of(node, "question", sweep.path);
+    } else if (key == "sees") {
+      sees = node.value<double>();
+      if (!node.is_number() || !sees || !(*sees > 0 && *sees < 1)) {
+        Place(sweep.path, node.source()).fail("sees must be a fraction between 0 and 1, such as 0.03 for 3%");
+      }
     } else {
       const Axis& axis = axis_of_key(key, sweep.path, kKeys);
       put(block.axes, axis_values(node, axis, sweep.path));
@@ -181,12 +187,20 @@ void read_group(const toml::table& table, const std::vector<AxisValues>& base, S
   }
   const auto same =
       std::find_if(sweep.groups.begin(), sweep.groups.end(), [&](const auto& g) { return g.name == name; });
-  SweepGroup& group = same != sweep.groups.end() ? *same : sweep.groups.emplace_back(SweepGroup{name, {}, {}});
+  SweepGroup& group = same != sweep.groups.end()
+                          ? *same
+                          : sweep.groups.emplace_back(SweepGroup{.name = name, .question = {}, .blocks = {}});
   if (!question.empty()) {
     if (!group.question.empty() && group.question != question) {
       Place(sweep.path, table.source()).fail(fmt::format("group \"{}\" asks two different questions", name));
     }
     group.question = std::move(question);
+  }
+  if (sees) {
+    if (group.sees && *group.sees != *sees) {
+      Place(sweep.path, table.source()).fail(fmt::format("group \"{}\" is meant to see two different changes", name));
+    }
+    group.sees = sees;
   }
   group.blocks.push_back(std::move(block));
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,7 @@ namespace noisefloor {
 //   strategy = ["std_thread", "openmp"]
 //   workers = [1, "all"]   # all CPUs that are ours
 //   task_size = 441000     # one value replaces the base's
+//   sees = 0.03            # the smallest change that comparing builds is meant to see in these cells
 //
 // Blocks of the same name make one group. Equal cells of a group collapse into one. The first axis in
 // the order of axes() varies slowest.
@@ -47,6 +49,9 @@ struct SweepGroup {
   std::string name;      ///< empty only where it is the file's only group
   std::string question;  ///< may be empty
   std::vector<SweepBlock> blocks;
+  /// The smallest change of time that comparing builds is meant to see in this group's cells, as a
+  /// fraction (0.03 is 3%); 0 < sees < 1. Measuring ignores it.
+  std::optional<double> sees = {};
 };
 
 struct SweepFile {
