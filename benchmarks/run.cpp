@@ -48,6 +48,7 @@ struct RunArguments {
   std::string out;
   std::string filter;
   std::string progress = "auto";
+  std::string head;
   std::string base;
   bool control = false;
   bool yes = false;
@@ -144,6 +145,9 @@ ExitStatus run(const RunArguments& arguments) {
   if (arguments.control && arguments.base.empty()) {
     throw UsageError("--control copies base to measure it against itself: give --base BIN, too");
   }
+  if (!arguments.head.empty() && arguments.base.empty()) {
+    throw UsageError("--head is compared with a base: give --base BIN, too");
+  }
   if (!arguments.base.empty()) {
     plan.arms.push_back({.name = "base"});
     if (arguments.control) plan.arms.push_back({.name = "base2"});
@@ -164,7 +168,11 @@ ExitStatus run(const RunArguments& arguments) {
     const std::string base = fs::absolute(arguments.base).lexically_normal().string();
     for (std::size_t i = 1; i < plan.arms.size(); ++i) plan.arms[i] = greet(launcher, plan.arms[i].name, base);
   }
-  plan.arms[0] = {.name = "head", .program = program, .build_id = build_id(), .git_sha = kGitSha};
+  if (arguments.head.empty()) {
+    plan.arms[0] = {.name = "head", .program = program, .build_id = build_id(), .git_sha = kGitSha};
+  } else {
+    plan.arms[0] = greet(launcher, "head", fs::absolute(arguments.head).lexically_normal().string());
+  }
 
   const nlohmann::json facts = machine_facts(cache_folder());
   RunIdentity identity;
@@ -239,6 +247,11 @@ void add_run(CLI::App& app, int& status) {
       ->add_option("--progress", arguments->progress,
                    "auto: a bar on a terminal, plain lines elsewhere or where CI is set or TERM=dumb; bar; plain; none")
       ->type_name("STYLE");
+  command
+      ->add_option(
+          "--head", arguments->head,
+          "With --base: arm head is this program, which need only speak the launch protocol, instead of this one")
+      ->type_name("BIN");
   command
       ->add_option("--base", arguments->base,
                    "Another build of this program: it takes turns with this one in every round, as arm base")

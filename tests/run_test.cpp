@@ -181,6 +181,21 @@ TEST_F(RunTest, TwoBuildsAndACopyTakeTurnsFromPathsOfEqualLength) {
   EXPECT_FALSE(fs::exists(run + "/bin")) << "the copies are no result";
 }
 
+TEST_F(RunTest, HeadIsAnotherProgramWhereOneIsGiven) {
+  write("tiny.toml", kTiny);
+  fs::copy_file(NOISEFLOOR_PROGRAM, folder_ + "/other");
+  std::ofstream(folder_ + "/other", std::ios::app) << "another build: other bytes";
+  const Result result = program({"run", "tiny.toml", "--out", "runs", "--head", "other", "--base", NOISEFLOOR_PROGRAM});
+  ASSERT_EQ(result.status, 0) << result.err;
+  std::map<std::string, std::set<std::string>> builds;
+  for (const Row& row : rows(folder_ + "/" + result.out.substr(0, result.out.size() - 1))) {
+    builds[row["arm"]].insert(row["build_id"]);
+  }
+  ASSERT_EQ(builds["head"].size(), 1U);
+  ASSERT_EQ(builds["base"].size(), 1U);
+  EXPECT_NE(*builds["head"].begin(), *builds["base"].begin());
+}
+
 TEST_F(RunTest, ABaseThatCannotBeMeasuredIsMissing) {
   write("tiny.toml", kTiny);
   write("other", "#!/bin/sh\necho 'launch protocol 1 is asked for, this build speaks 2' >&2; exit 3\n");
@@ -224,6 +239,7 @@ TEST_F(RunTest, WhatCannotBeMeantExitsWithTwoAndSaysWhy) {
       {{"run", "tiny.toml", "--progress", "baar"}, "did you mean 'bar'"},
       {{"run", "tiny.toml", "tiny.toml"}, "given twice"},
       {{"run", "tiny.toml", "--control"}, "--base BIN"},
+      {{"run", "tiny.toml", "--head", "x"}, "--base BIN"},
       {{"run", "tiny.toml", "--resume", "x"}, "--resume"},
       {{"run", "tiny.toml", "--budget", "3m"}, "--budget"},
   };
