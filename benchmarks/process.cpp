@@ -24,7 +24,6 @@
 #include <optional>
 #include <set>
 #include <system_error>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -331,8 +330,7 @@ int process(const ProcessOptions& options) {
     for (const auto& [path, message] : collection.unreadable) hint += "; " + message;
     throw UsageError(fmt::format("no sound file in '{}'{}", fmt::join(ins, "', '"), hint));
   }
-  std::vector<EtlTask> tasks = plan_tasks(collection, target, copies);
-  const auto path_of = [&](const EtlTask& task) { return target.root + "/" + task.output; };
+  TaskPlan plan(collection, target, copies);
   if (!options.manifest.empty()) {
     const auto id = file_id(options.manifest);
     const auto refuse = [&](const std::string& path, std::string_view kind) {
@@ -340,22 +338,22 @@ int process(const ProcessOptions& options) {
         throw UsageError(fmt::format("the manifest '{}' is {} of this call: name another file", path, kind));
       }
     };
-    for (const EtlTask& task : tasks) {
+    for (std::uint32_t number = 0; number < plan.count(); ++number) {
+      const EtlTask task = plan.task(number);
       refuse(task.input, "an input");
-      refuse(path_of(task), "an output");
+      refuse(plan.path_of(task), "an output");
     }
   }
 
   // A call that was ended may have published a file without telling the manifest: such a one is made again, compared,
   // and told.
   const bool confirms = options.resume && !options.manifest.empty();
-  std::unordered_set<std::string> told;
+  OutputsDone told;
   if (confirms) told = Manifest::outputs_done(options.manifest);
-  std::set<std::string> folders;
+  const std::set<std::string> folders = plan.folders();
   std::uint64_t there_already = 0, bytes = 0;
-  std::erase_if(tasks, [&](const EtlTask& task) {
-    const std::string path = path_of(task);
-    folders.insert(folder_of(path));
+  plan.leave_out([&](const EtlTask& task) {
+    const std::string path = plan.path_of(task);
     if (options.resume && (!confirms || told.contains(json_string(path))) && file_id(path)) {
       ++there_already;
       return true;
@@ -374,7 +372,7 @@ int process(const ProcessOptions& options) {
   if (!options.manifest.empty()) {
     manifest = Manifest(options.manifest, options.resume ? Manifest::Open::append : Manifest::Open::fresh);
   }
-  Progress progress(tasks.size(), bytes);
+  Progress progress(plan.count(), bytes);
   Totals totals;
   for (const std::string& message : not_made) progress.message("warning", false, message);
   for (const auto& [path, message] : collection.unreadable) {
@@ -394,13 +392,14 @@ int process(const ProcessOptions& options) {
       .fsync = options.fsync,
       .stop = &stop_flag,
       .exists_hint = confirms ? ": --overwrite replaces it" : ": --overwrite replaces, --resume skips"};
-  const EtlWorkload workload(tasks, what);
+  const EtlWorkload workload(
+      plan.count(), [&plan](std::uint32_t number) { return plan.task(number); }, what);
   std::uint64_t answered = 0;
   std::exception_ptr broken;  // a consumer must not throw
 
   const auto take = [&](const TaskResult& result, std::span<const std::byte> returned) {
-    const EtlTask& task = tasks[result.task];
-    const std::string output = path_of(task);
+    const EtlTask task = plan.task(result.task);
+    const std::string output = plan.path_of(task);
     const ManifestTask line{.input = task.input,
                             .output = output,
                             .seed = options.seed,
@@ -455,7 +454,7 @@ int process(const ProcessOptions& options) {
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   if (broken) std::rethrow_exception(broken);
   manifest.close(options.fsync);
-  totals.unfinished += tasks.size() - answered;
+  totals.unfinished += plan.count() - answered;
 
   fmt::print("files: {} written, {} failed", totals.written, totals.failed);
   if (totals.warned > 0) fmt::print(", {} with a warning", totals.warned);

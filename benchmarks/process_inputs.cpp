@@ -2,18 +2,19 @@
 // SPDX-License-Identifier: MIT
 #include "benchmarks/process_inputs.hpp"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
-#include <deque>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <limits>
-#include <map>
 #include <string_view>
 #include <system_error>
-#include <unordered_map>
 
 #include "harness/audio/atomic_file.hpp"
 #include "harness/base/error.hpp"
@@ -31,16 +32,24 @@ constexpr std::array<std::string_view, 32> kSoundExtensions = {
     ".mat", ".mp2",  ".mp3",  ".nist", ".oga", ".ogg", ".opus", ".paf",  ".pvf", ".rf64", ".sd2",
     ".sds", ".sf",   ".snd",  ".sph",  ".svx", ".voc", ".w64",  ".wav",  ".wve", ".xi"};
 
-std::string extension_of(const fs::path& path) {
-  std::string extension = path.extension().string();
+/// Of a file's name, without its folders, in small letters.
+std::string extension_of(std::string_view name) {
+  const std::size_t dot = name.rfind('.');
+  if (dot == std::string_view::npos || dot == 0) return {};
+  std::string extension(name.substr(dot));
   std::ranges::transform(extension, extension.begin(),
                          [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   return extension;
 }
 
-bool has_sound_name(const fs::path& path) {
-  return std::ranges::find(kSoundExtensions, extension_of(path)) != kSoundExtensions.end();
+bool has_sound_name(std::string_view name) {
+  return std::ranges::find(kSoundExtensions, extension_of(name)) != kSoundExtensions.end();
 }
+
+std::string name_of(const std::string& path) { return fs::path(path).filename().string(); }
+
+/// `path` with a slash at its end.
+std::string with_slash(const std::string& path) { return path.ends_with('/') ? path : path + '/'; }
 
 /// The folders that `path` is, or lies in, links resolved, as far as it exists.
 std::set<FileId> folders_above(const std::string& path) {
@@ -60,7 +69,7 @@ class Walk {
   Walk(bool recursive, const Target& target, const std::set<FileId>& above_target, Collection& collection)
       : recursive_(recursive), target_(target), above_target_(above_target), collection_(collection) {}
 
-  void from(const fs::path& top) {
+  void from(const std::string& top) {
     enter(top, {});
     // A folder has one place as itself, and any number by links: it is met as itself first.
     for (; !links_.empty(); links_.pop_front()) {
@@ -70,8 +79,10 @@ class Walk {
   }
 
  private:
-  void enter(const fs::path& folder, const fs::path& relative) {
-    const auto id = file_id(folder.string());
+  enum class Kind : std::uint8_t { file, folder, link_to_folder, other };
+
+  void enter(const std::string& folder, const std::string& relative) {
+    const auto id = file_id(folder);
     if (id && !entered_.insert(*id).second) {
       ++collection_.skipped_links;
       return;
@@ -79,43 +90,67 @@ class Walk {
     if (id) {
       if (above_target_.contains(*id)) {
         throw UsageError(fmt::format("OUT '{}' is the input folder '{}' or lies in it: name a folder elsewhere",
-                                     target_.root, folder.string()));
+                                     target_.root, folder));
       }
       collection_.folders.insert(*id);
     }
-    for (const fs::directory_entry& entry : entries_of(folder)) {
-      std::error_code ignored;  // what cannot be examined is no regular file
-      const fs::path name = entry.path().filename();
-      if (entry.is_directory(ignored)) {
-        if (!recursive_) {
-          ++collection_.skipped_folders;
-        } else if (entry.is_symlink(ignored)) {
-          links_.emplace_back(entry.path(), relative / name);
-        } else {
-          enter(entry.path(), relative / name);
-        }
-      } else if (entry.is_regular_file(ignored) && has_sound_name(name)) {
-        collection_.inputs.push_back({entry.path().string(), (relative / name).string()});
-      } else {
-        ++collection_.skipped_others;
-      }
-    }
+    const std::string path = with_slash(folder);
+    collection_.inputs.enter(path, relative);
+    const auto [folders, links] = take_files(folder);
+    for (const std::string& name : links) links_.emplace_back(path + name, relative + name + '/');
+    for (const std::string& name : folders) enter(path + name, relative + name + '/');
   }
 
-  std::vector<fs::directory_entry> entries_of(const fs::path& folder) {
-    std::error_code error;
-    std::vector<fs::directory_entry> entries;
-    fs::directory_iterator it(folder, error);
-    while (!error && it != fs::directory_iterator()) {
-      entries.push_back(*it);
-      it.increment(error);
+  /// Adds the files of `folder`; returns the names of its folders, and of links to folders, sorted.
+  std::pair<std::vector<std::string>, std::vector<std::string>> take_files(const std::string& folder) {
+    struct Close {
+      void operator()(DIR* stream) const noexcept { ::closedir(stream); }
+    };
+    std::vector<std::string> folders, links;
+    const std::unique_ptr<DIR, Close> stream(::opendir(folder.c_str()));
+    int error = stream ? 0 : errno;
+    while (stream) {
+      errno = 0;
+      const dirent* entry = ::readdir(stream.get());
+      if (entry == nullptr) {
+        error = errno;
+        break;
+      }
+      const std::string_view name = entry->d_name;
+      if (name == "." || name == "..") continue;
+      const Kind kind = kind_of(::dirfd(stream.get()), *entry);
+      if (kind == Kind::file && has_sound_name(name)) {
+        collection_.inputs.add(name);
+      } else if (kind == Kind::file || kind == Kind::other) {
+        ++collection_.skipped_others;
+      } else if (!recursive_) {
+        ++collection_.skipped_folders;
+      } else {
+        (kind == Kind::folder ? folders : links).emplace_back(name);
+      }
     }
-    if (error) {
+    if (error != 0) {
       collection_.unreadable.emplace_back(
-          folder.string(), fmt::format("cannot read the folder '{}': {}", folder.string(), error.message()));
+          folder, fmt::format("cannot read the folder '{}': {}", folder, std::generic_category().message(error)));
     }
-    std::ranges::sort(entries, {}, [](const fs::directory_entry& entry) { return entry.path().native(); });
-    return entries;
+    collection_.inputs.sort_folder();
+    std::ranges::sort(folders);
+    std::ranges::sort(links);
+    return {std::move(folders), std::move(links)};
+  }
+
+  /// What cannot be examined is no file.
+  static Kind kind_of(int folder, const dirent& entry) {
+    if (entry.d_type == DT_REG) return Kind::file;
+    if (entry.d_type == DT_DIR) return Kind::folder;
+    if (entry.d_type != DT_LNK && entry.d_type != DT_UNKNOWN) return Kind::other;
+    struct stat itself {};
+    struct stat behind {};
+    if (::fstatat(folder, entry.d_name, &itself, AT_SYMLINK_NOFOLLOW) != 0) return Kind::other;
+    if (::fstatat(folder, entry.d_name, &behind, 0) != 0) return Kind::other;
+    if (S_ISREG(behind.st_mode)) return Kind::file;
+    if (!S_ISDIR(behind.st_mode)) return Kind::other;
+    return S_ISLNK(itself.st_mode) ? Kind::link_to_folder : Kind::folder;
   }
 
   bool recursive_;
@@ -123,34 +158,8 @@ class Walk {
   const std::set<FileId>& above_target_;
   Collection& collection_;
   std::set<FileId> entered_;
-  std::deque<std::pair<fs::path, fs::path>> links_;  // to folders: path, relative path
+  std::deque<std::pair<std::string, std::string>> links_;  // to folders: path, relative path
 };
-
-/// Refuses two inputs for one output, and one output where another needs a folder.
-void refuse_collisions(std::span<const EtlTask> tasks) {
-  std::unordered_map<std::string_view, std::string_view> taken;
-  taken.reserve(tasks.size());
-  for (const EtlTask& task : tasks) {
-    const auto [other, is_new] = taken.emplace(task.output, task.input);
-    if (is_new) continue;
-    if (other->second == task.input) {
-      throw UsageError(
-          fmt::format("'{}' would be written to '{}' twice: name each input once", task.input, task.output));
-    }
-    throw UsageError(fmt::format("'{}' and '{}' would both be written to '{}': process them into different folders",
-                                 other->second, task.input, task.output));
-  }
-  for (const EtlTask& task : tasks) {
-    const std::string_view output = task.output;
-    for (std::size_t slash = output.find('/'); slash != std::string_view::npos; slash = output.find('/', slash + 1)) {
-      const auto other = taken.find(output.substr(0, slash));
-      if (other != taken.end()) {
-        throw UsageError(fmt::format("the output of '{}' would be a file where that of '{}' needs a folder: '{}'",
-                                     other->second, task.input, other->first));
-      }
-    }
-  }
-}
 
 }  // namespace
 
@@ -168,19 +177,57 @@ Target target_of(const std::string& out, std::span<const std::string> ins) {
   const fs::file_status status = fs::status(out, error);
   if (fs::is_directory(status)) return {folder, {}};
   const bool one_file = ins.size() == 1 && !fs::is_directory(ins[0], error);
-  const std::string name = fs::path(out).filename().string();
+  const std::string name = name_of(out);
   if (fs::exists(status)) {
     if (!fs::is_regular_file(status)) throw UsageError(fmt::format("OUT '{}' is neither a folder nor a file", out));
     if (!one_file) throw UsageError(fmt::format("OUT '{}' is a file: several inputs need a folder", out));
     return {folder_of(out), name};
   }
-  if (!one_file || name.empty() || !has_sound_name(out)) return {folder, {}};
-  if (extension_of(out) != extension_of(ins[0])) {
+  if (!one_file || !has_sound_name(name)) return {folder, {}};
+  if (extension_of(name) != extension_of(name_of(ins[0]))) {
     throw UsageError(
         fmt::format("OUT '{}' is named unlike '{}', but the file format is kept: use the extension '{}', or a folder",
                     out, ins[0], fs::path(ins[0]).extension().string()));
   }
   return {folder_of(out), name};
+}
+
+// --- InputList ---
+
+void InputList::enter(const std::string& path, const std::string& relative) {
+  if (!folders_.empty() && folders_.back().path == path && folders_.back().relative == relative) return;
+  if (!folders_.empty() && folders_.back().first == names_.size()) folders_.pop_back();
+  folders_.push_back({path, relative, names_.size()});
+}
+
+void InputList::add(std::string_view name) {
+  constexpr std::size_t kBlockBytes = std::size_t{1} << 16;
+  if (name.size() >= free_bytes_) {
+    const std::size_t bytes = std::max(kBlockBytes, name.size() + 1);
+    blocks_.push_back(std::make_unique_for_overwrite<char[]>(bytes));
+    free_ = blocks_.back().get();
+    free_bytes_ = bytes;
+  }
+  name.copy(free_, name.size());
+  free_[name.size()] = '\0';
+  names_.push_back(free_);
+  free_ += name.size() + 1;
+  free_bytes_ -= name.size() + 1;
+}
+
+void InputList::sort_folder() {
+  const auto first = names_.begin() + static_cast<std::ptrdiff_t>(folders_.back().first);
+  std::sort(first, names_.end(), [](const char* a, const char* b) { return std::strcmp(a, b) < 0; });
+}
+
+std::vector<InputList::Folder> InputList::folders() const {
+  std::vector<Folder> folders = folders_;
+  if (!folders.empty() && folders.back().first == names_.size()) folders.pop_back();
+  return folders;
+}
+
+const InputList::Folder& InputList::folder_of(std::size_t file) const noexcept {
+  return *std::prev(std::ranges::upper_bound(folders_, file, {}, &Folder::first));
 }
 
 Collection collect(std::span<const std::string> paths, bool recursive, const Target& target) {
@@ -192,9 +239,14 @@ Collection collect(std::span<const std::string> paths, bool recursive, const Tar
     if (fs::is_directory(path, missing)) {
       Walk(recursive, target, above_target, collection).from(path);
     } else {
-      fs::path name = fs::path(path).filename();
-      if (name.empty()) name = fs::path(path).parent_path().filename();
-      collection.inputs.push_back({path, name.string()});
+      const std::string name = name_of(path);
+      if (!name.empty()) {
+        collection.inputs.enter(path.substr(0, path.size() - name.size()), {});
+        collection.inputs.add(name);
+      } else {  // a slash at its end
+        collection.inputs.enter(path, fs::path(path).parent_path().filename().string());
+        collection.inputs.add({});
+      }
     }
   }
   return collection;
@@ -207,47 +259,134 @@ std::string copy_name(const std::string& name, std::uint32_t copy) {
   return fmt::format("{}.{}{}", name.substr(0, name.size() - extension), copy, name.substr(name.size() - extension));
 }
 
-std::vector<EtlTask> plan_tasks(const Collection& collection, const Target& target, std::uint32_t copies) {
+// --- TaskPlan ---
+
+TaskPlan::TaskPlan(const Collection& collection, const Target& target, std::uint32_t copies)
+    : collection_(collection), target_(target), copies_(copies) {
   constexpr std::uint64_t kMostTasks = std::numeric_limits<std::uint32_t>::max() / 2;
   if (collection.inputs.size() * copies > kMostTasks) {
     throw UsageError(fmt::format("{} inputs with {} copies each are too many: at most {} outputs in one call",
                                  collection.inputs.size(), copies, kMostTasks));
   }
-  std::vector<EtlTask> tasks;
-  tasks.reserve(collection.inputs.size() * copies);
-  for (const Input& input : collection.inputs) {
-    const std::string& output = target.file.empty() ? input.relative : target.file;
-    for (std::uint32_t copy = 1; copy <= copies; ++copy) {
-      tasks.push_back({.input = input.path,
-                       .output = copy_name(output, copy),
-                       .stream = stream_of(input.relative.data(), input.relative.size(), copy - 1)});
-    }
-  }
-  refuse_collisions(tasks);
+  all_ = static_cast<std::uint32_t>(collection.inputs.size() * copies);
+  refuse_collisions();
+  refuse_inputs_as_outputs();
+  refuse_folders_of_inputs();
+}
 
-  std::set<FileId> inputs;
-  for (const Input& input : collection.inputs) {
-    if (const auto id = file_id(input.path)) inputs.insert(*id);
-  }
+std::string TaskPlan::input_of(std::uint32_t number) const { return collection_.inputs.path(number / copies_); }
+
+std::string TaskPlan::output_of(std::uint32_t number) const {
+  return copy_name(target_.file.empty() ? collection_.inputs.relative(number / copies_) : target_.file,
+                   number % copies_ + 1);
+}
+
+EtlTask TaskPlan::task(std::uint32_t number) const {
+  if (has_gaps_) number = kept_[number];
+  const std::string relative = collection_.inputs.relative(number / copies_);
+  return {.input = input_of(number),
+          .output = output_of(number),
+          .stream = stream_of(relative.data(), relative.size(), number % copies_)};
+}
+
+std::set<std::string> TaskPlan::folders() const {
+  if (!target_.file.empty()) return {target_.root};
   std::set<std::string> folders;
-  for (const EtlTask& task : tasks) {
-    const std::string path = target.root + "/" + task.output;
-    if (const auto id = file_id(path); id && inputs.contains(*id)) {
-      throw UsageError(fmt::format("the output '{}' is an input itself: inputs are never written to", path));
-    }
-    folders.insert(folder_of(path));
+  for (const auto& folder : collection_.inputs.folders()) {
+    folders.insert(folder_of(target_.root + "/" + output_of(static_cast<std::uint32_t>(folder.first) * copies_)));
   }
+  return folders;
+}
+
+void TaskPlan::leave_out(const std::function<bool(const EtlTask&)>& unwanted) {
+  std::deque<std::uint32_t> kept;
+  for (std::uint32_t number = 0; number < all_; ++number) {
+    if (!unwanted(task(number))) kept.push_back(number);
+  }
+  has_gaps_ = kept.size() < all_;
+  if (has_gaps_) kept_ = std::move(kept);
+}
+
+void TaskPlan::refuse_collisions() const {
+  struct Name {
+    std::uint64_t hash;
+    std::uint32_t number;
+  };
+  const auto hash_of = [](std::string_view text) { return std::uint64_t{std::hash<std::string_view>()(text)}; };
+  std::vector<Name> names;
+  names.reserve(all_);
+  for (std::uint32_t number = 0; number < all_; ++number) names.push_back({hash_of(output_of(number)), number});
+  std::ranges::sort(
+      names, [](const Name& a, const Name& b) { return a.hash != b.hash ? a.hash < b.hash : a.number < b.number; });
+
+  // Equal names have equal hashes; equal hashes are looked at.
+  std::optional<std::pair<std::uint32_t, std::uint32_t>> taken;  // the first task that finds its name taken, by which
+  for (auto begin = names.begin(); begin != names.end();) {
+    const auto end = std::find_if(begin, names.end(), [&](const Name& name) { return name.hash != begin->hash; });
+    for (auto second = begin; second != end; ++second) {
+      const auto first = std::find_if(
+          begin, second, [&](const Name& name) { return output_of(name.number) == output_of(second->number); });
+      if (first == second) continue;
+      if (!taken || second->number < taken->first) taken = {second->number, first->number};
+      break;
+    }
+    begin = end;
+  }
+  if (taken) {
+    const std::string input = input_of(taken->first), other = input_of(taken->second);
+    const std::string output = output_of(taken->first);
+    if (other == input) {
+      throw UsageError(fmt::format("'{}' would be written to '{}' twice: name each input once", input, output));
+    }
+    throw UsageError(fmt::format("'{}' and '{}' would both be written to '{}': process them into different folders",
+                                 other, input, output));
+  }
+
+  if (!target_.file.empty()) return;
+  for (const auto& folder : collection_.inputs.folders()) {
+    const auto number = static_cast<std::uint32_t>(folder.first) * copies_;
+    const std::string output = output_of(number);
+    for (std::size_t slash = output.find('/'); slash != std::string::npos; slash = output.find('/', slash + 1)) {
+      const std::string_view above = std::string_view(output).substr(0, slash);
+      for (const Name& name : std::ranges::equal_range(names, hash_of(above), {}, &Name::hash)) {
+        if (output_of(name.number) != above) continue;
+        throw UsageError(fmt::format("the output of '{}' would be a file where that of '{}' needs a folder: '{}'",
+                                     input_of(name.number), input_of(number), above));
+      }
+    }
+  }
+}
+
+void TaskPlan::refuse_inputs_as_outputs() const {
+  std::deque<std::pair<FileId, std::uint32_t>> there;  // outputs that exist: most often none
+  for (std::uint32_t number = 0; number < all_; ++number) {
+    if (const auto id = file_id(target_.root + "/" + output_of(number))) there.emplace_back(*id, number);
+  }
+  if (there.empty()) return;
+  std::ranges::sort(there);
+  std::optional<std::uint32_t> first;
+  for (std::size_t file = 0; file < collection_.inputs.size(); ++file) {
+    const auto id = file_id(collection_.inputs.path(file));
+    if (!id) continue;
+    const auto found = std::ranges::lower_bound(there, *id, {}, &std::pair<FileId, std::uint32_t>::first);
+    if (found != there.end() && found->first == *id) first = std::min(first.value_or(found->second), found->second);
+  }
+  if (!first) return;
+  throw UsageError(fmt::format("the output '{}' is an input itself: inputs are never written to",
+                               target_.root + "/" + output_of(*first)));
+}
+
+void TaskPlan::refuse_folders_of_inputs() const {
   // A sub-folder of OUT may be a link that leads back. OUT itself was looked at while the inputs were collected.
-  for (const std::string& folder : folders) {
-    if (folder == target.root) continue;
+  for (const std::string& folder : folders()) {
+    if (folder == target_.root) continue;
     for (const FileId& above : folders_above(folder)) {
-      if (collection.folders.contains(above)) {
+      if (collection_.folders.contains(above)) {
         throw UsageError(
             fmt::format("the output folder '{}' leads into an input folder: name a folder elsewhere", folder));
       }
     }
   }
-  return tasks;
 }
 
 }  // namespace noisefloor

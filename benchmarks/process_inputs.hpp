@@ -4,11 +4,16 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -31,13 +36,42 @@ struct Target {
 /// What OUT means for these inputs. Throws UsageError if it can mean nothing.
 [[nodiscard]] Target target_of(const std::string& out, std::span<const std::string> ins);
 
-struct Input {
-  std::string path;
-  std::string relative;  ///< below its folder, or its name: keys the noise
+/// Names of files, by folder. A folder's path is kept once, so that what grows with the number of files is 8 bytes and
+/// the name each.
+class InputList {
+ public:
+  struct Folder {
+    std::string path;      ///< that the names of its files are appended to
+    std::string relative;  ///< the same for relative paths, which key the noise
+    std::size_t first;     ///< number of its first file; the next folder's first ends it
+  };
+
+  /// What is added from now on lies in this folder. Nothing happens if it is the one before.
+  void enter(const std::string& path, const std::string& relative);
+  /// `name` holds no zero byte.
+  void add(std::string_view name);
+  /// Brings the files of the folder that was entered last into the order of their names.
+  void sort_folder();
+
+  [[nodiscard]] std::size_t size() const noexcept { return names_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return names_.empty(); }
+  [[nodiscard]] std::string path(std::size_t file) const { return folder_of(file).path + names_[file]; }
+  [[nodiscard]] std::string relative(std::size_t file) const { return folder_of(file).relative + names_[file]; }
+  /// In the order of their files; those without any are left out.
+  [[nodiscard]] std::vector<Folder> folders() const;
+
+ private:
+  [[nodiscard]] const Folder& folder_of(std::size_t file) const noexcept;
+
+  std::vector<Folder> folders_;
+  std::deque<const char*> names_;  // a deque grows without holding everything twice
+  std::vector<std::unique_ptr<char[]>> blocks_;
+  char* free_ = nullptr;  // in the last block
+  std::size_t free_bytes_ = 0;
 };
 
 struct Collection {
-  std::vector<Input> inputs;
+  InputList inputs;
   std::vector<std::pair<std::string, std::string>> unreadable;  ///< folders: path, message
   std::set<FileId> folders;                                     ///< that inputs come from
   std::uint64_t skipped_others = 0;                             ///< no regular file, or none with a sound file's name
@@ -45,16 +79,47 @@ struct Collection {
   std::uint64_t skipped_links = 0;  ///< links to folders that were entered under another name
 };
 
-/// The sound files of `paths`, folders' in the order of their names. With `recursive`, sub-folders are entered, and
-/// links to folders, but no folder twice below one path: first as itself, then by a link. Throws UsageError if the
-/// target is one of the folders or lies in one.
+/// The sound files of `paths`: of a folder first its own in the order of their names, then those of its folders. With
+/// `recursive`, sub-folders are entered, and links to folders, but no folder twice below one path: first as itself,
+/// then by a link. Throws UsageError if the target is one of the folders or lies in one.
 [[nodiscard]] Collection collect(std::span<const std::string> paths, bool recursive, const Target& target);
 
 /// "stem.k.ext" for copy k >= 2, the name itself for the first.
 [[nodiscard]] std::string copy_name(const std::string& name, std::uint32_t copy);
 
-/// One task per input and copy, copies of an input behind each other. Throws UsageError if two would write one output,
-/// one would write where another needs a folder, an output is an input, or an output's folder leads into an input's.
-[[nodiscard]] std::vector<EtlTask> plan_tasks(const Collection& collection, const Target& target, std::uint32_t copies);
+/// One task per input and copy, copies of an input behind each other. A task is made when it is asked for; nothing is
+/// held for it. Its functions are thread-safe but for leave_out().
+class TaskPlan {
+ public:
+  /// Throws UsageError if two tasks would write one output, one would write where another needs a folder, an output is
+  /// an input, or an output's folder leads into an input's. To know that before anything is written, all names must be
+  /// there: the inputs cannot be streamed. `collection` and `target` outlive the plan.
+  TaskPlan(const Collection& collection, const Target& target, std::uint32_t copies);
+
+  [[nodiscard]] std::uint32_t count() const noexcept {
+    return has_gaps_ ? static_cast<std::uint32_t>(kept_.size()) : all_;
+  }
+  /// `number` < count().
+  [[nodiscard]] EtlTask task(std::uint32_t number) const;
+  /// Where the task writes to.
+  [[nodiscard]] std::string path_of(const EtlTask& task) const { return target_.root + "/" + task.output; }
+  /// Those that outputs are written to, also outputs that were left out.
+  [[nodiscard]] std::set<std::string> folders() const;
+  /// Leaves out the tasks for which `unwanted` is true; the others get new numbers in the same order. Once only.
+  void leave_out(const std::function<bool(const EtlTask&)>& unwanted);
+
+ private:
+  [[nodiscard]] std::string input_of(std::uint32_t number) const;   // of all, without gaps,
+  [[nodiscard]] std::string output_of(std::uint32_t number) const;  // as this
+  void refuse_collisions() const;
+  void refuse_inputs_as_outputs() const;
+  void refuse_folders_of_inputs() const;
+
+  const Collection& collection_;
+  const Target& target_;
+  std::uint32_t copies_, all_ = 0;
+  bool has_gaps_ = false;
+  std::deque<std::uint32_t> kept_;  // numbers of those that are left, where some were left out
+};
 
 }  // namespace noisefloor

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <array>
@@ -128,6 +129,17 @@ std::string json_string(std::string_view text) {
   return json + '"';
 }
 
+void OutputsDone::add(std::string_view name) { hashes_.push_back(hash_of(name)); }
+
+void OutputsDone::sort() { std::ranges::sort(hashes_); }
+
+bool OutputsDone::contains(std::string_view name) const { return std::ranges::binary_search(hashes_, hash_of(name)); }
+
+OutputsDone::Hash OutputsDone::hash_of(std::string_view name) noexcept {
+  const XXH128_hash_t hash = XXH3_128bits(name.data(), name.size());
+  return {hash.high64, hash.low64};
+}
+
 Manifest::Manifest(const std::string& path, Open how) : path_(path) {
   const int flags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | (how == Open::fresh ? O_TRUNC : 0);
   fd_.reset(::open(path.c_str(), flags, 0666));
@@ -193,8 +205,8 @@ void Manifest::close(bool durable) {
   if (::close(fd_.release()) != 0) throw system_error(fmt::format("cannot write the manifest '{}'", path_), errno);
 }
 
-std::unordered_set<std::string> Manifest::outputs_done(const std::string& path) {
-  std::unordered_set<std::string> done;
+OutputsDone Manifest::outputs_done(const std::string& path) {
+  OutputsDone done;
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
   if (!fd && errno == ENOENT) return done;
   if (!fd) throw system_error(fmt::format("cannot read the manifest '{}'", path), errno);
@@ -206,7 +218,7 @@ std::unordered_set<std::string> Manifest::outputs_done(const std::string& path) 
     const ssize_t got = ::read(fd.get(), buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw system_error(fmt::format("cannot read the manifest '{}'", path), errno);
-    if (got == 0) return done;
+    if (got == 0) break;
     pending.append(buffer.data(), static_cast<std::size_t>(got));
     std::size_t at = 0;
     for (std::size_t end = 0; (end = pending.find('\n', at)) != std::string::npos; at = end + 1) {
@@ -214,11 +226,12 @@ std::unordered_set<std::string> Manifest::outputs_done(const std::string& path) 
       // A name cannot hold either: its quotes are escaped.
       const std::size_t key = line.find(kOutputKey);
       if (key == std::string_view::npos || line.find(kDone) == std::string_view::npos) continue;
-      if (const auto output = leading_string(line.substr(key + kOutputKey.size())); !output.empty())
-        done.emplace(output);
+      if (const auto output = leading_string(line.substr(key + kOutputKey.size())); !output.empty()) done.add(output);
     }
     pending.erase(0, at);
   }
+  done.sort();
+  return done;
 }
 
 }  // namespace noisefloor

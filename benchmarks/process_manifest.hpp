@@ -3,9 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
-#include <unordered_set>
+#include <utility>
 
 #include "harness/base/unique_fd.hpp"
 #include "harness/workloads/etl.hpp"
@@ -15,6 +16,21 @@ namespace noisefloor {
 /// `text` as a JSON string with its quotes. Bytes that are not UTF-8 become \udcXX each, as Python's
 /// surrogateescape has them, so that every file name survives.
 [[nodiscard]] std::string json_string(std::string_view text);
+
+/// The outputs that a manifest tells as done: 16 bytes each, a hash of 128 bits in the place of the name.
+class OutputsDone {
+ public:
+  /// `name` as json_string() has it.
+  void add(std::string_view name);
+  /// To be called between the last add() and the first contains().
+  void sort();
+  [[nodiscard]] bool contains(std::string_view name) const;
+
+ private:
+  using Hash = std::pair<std::uint64_t, std::uint64_t>;
+  [[nodiscard]] static Hash hash_of(std::string_view name) noexcept;
+  std::deque<Hash> hashes_;
+};
 
 /// What a line says of the noise that was asked for.
 struct ManifestTask {
@@ -41,9 +57,9 @@ class Manifest {
   /// With `durable`, it is on the disk when this returns.
   void close(bool durable);
 
-  /// The outputs, as json_string() has them, that complete lines of the manifest at `path` tell as done. Empty if
-  /// there is no such file. Throws Error if it cannot be read.
-  [[nodiscard]] static std::unordered_set<std::string> outputs_done(const std::string& path);
+  /// What complete lines of the manifest at `path` tell as done; nothing if there is no such file. Throws Error if it
+  /// cannot be read.
+  [[nodiscard]] static OutputsDone outputs_done(const std::string& path);
 
  private:
   void write_line(const std::string& text);
