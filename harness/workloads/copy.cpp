@@ -21,7 +21,7 @@
 namespace noisefloor {
 namespace {
 
-class CopyWorkload final : public Workload {
+class CopyWorkload final : public Workload, private Stages {
  public:
   CopyWorkload(std::vector<std::string> inputs, std::vector<OutputFolders::Output> outputs, OutputMode mode,
                std::uint64_t samples)
@@ -32,7 +32,12 @@ class CopyWorkload final : public Workload {
   [[nodiscard]] std::uint32_t task_count() const override { return static_cast<std::uint32_t>(inputs_.size()); }
 
   void run(TaskRange range, std::span<TaskResult> results, std::vector<std::byte>& returned) const override {
-    each(range, results, returned, [this](std::uint32_t task, std::vector<std::byte>&) { copy(task); });
+    each(range, results, returned, [this](std::uint32_t task, std::vector<std::byte>& to) {
+      OpenTask file(*this, task);
+      const std::span<std::byte> buffer = thread_buffer();
+      while (const std::size_t bytes = file.extract(buffer)) file.load(buffer.first(bytes));
+      file.finish(to);
+    });
   }
 
   void prepare(std::uint32_t iterations) override {
@@ -49,43 +54,79 @@ class CopyWorkload final : public Workload {
     return sum;
   }
 
+  [[nodiscard]] const Stages* stages() const override { return this; }
   [[nodiscard]] std::optional<StageTimes> stage_times() const override { return times_.sum(); }
   [[nodiscard]] Volume volume() const override {
     return {.samples = samples_, .bytes_read = bytes_, .bytes_written = bytes_};
   }
 
  private:
-  [[nodiscard]] std::string output(std::uint32_t task) const { return folders_.root() + "/" + outputs_[task].name; }
-
-  void copy(std::uint32_t task) const {
-    const std::string& input = inputs_[task];
-    StageClock clock;
-    const std::string target = output(task);
-    refuse_existing(target, mode_);
-    const std::span<std::byte> buffer = thread_buffer();
-    const UniqueFd from(::open(input.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!from) throw system_error(fmt::format("cannot open '{}'", input), errno);
-    const std::uint64_t expected = file_bytes(input);
-    clock.cut(&StageTimes::extract_ns);
-
-    TaskOutput to(target, mode_);
-    to.reserve(expected);
-    clock.cut(&StageTimes::load_ns);
-    std::uint64_t bytes = 0;
-    for (;;) {
-      const ssize_t got = ::read(from.get(), buffer.data(), buffer.size());
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) throw system_error(fmt::format("cannot read '{}'", input), errno);
-      clock.cut(&StageTimes::extract_ns);
-      if (got == 0) break;
-      write_all(to.fd(), buffer.first(static_cast<std::size_t>(got)), target);
-      bytes += static_cast<std::uint64_t>(got);
-      clock.cut(&StageTimes::load_ns);
+  /// One file on its way.
+  class OpenTask final : public StagedTask {
+   public:
+    OpenTask(const CopyWorkload& workload, std::uint32_t task)
+        : workload_(workload),
+          input_(workload.inputs_[task]),
+          target_(workload.output(task)),
+          from_(open_input()),
+          to_(target_, workload.mode_) {
+      to_.reserve(expected_);
+      clock_.cut(&StageTimes::load_ns);
     }
-    to.publish(bytes, false);
-    clock.cut(&StageTimes::load_ns);
-    times_.add(clock.times());
+
+    [[nodiscard]] std::size_t extract(std::span<std::byte> room) {
+      ssize_t got = 0;
+      do {
+        got = ::read(from_.get(), room.data(), room.size());
+      } while (got < 0 && errno == EINTR);
+      if (got < 0) throw system_error(fmt::format("cannot read '{}'", input_), errno);
+      clock_.cut(&StageTimes::extract_ns);
+      return static_cast<std::size_t>(got);
+    }
+    void load(std::span<const std::byte> data) {
+      write_all(to_.fd(), data, target_);
+      bytes_ += data.size();
+      clock_.cut(&StageTimes::load_ns);
+    }
+    void finish(std::vector<std::byte>& /*returned*/) override {
+      to_.publish(bytes_, false);
+      clock_.cut(&StageTimes::load_ns);
+      workload_.times_.add(clock_.times());
+    }
+
+    [[nodiscard]] std::size_t extract(std::span<std::byte> room, Piece& /*piece*/) override { return extract(room); }
+    void transform(std::span<std::byte> /*data*/, Piece& /*piece*/) override {}
+    void load(std::span<const std::byte> data, const Piece& /*piece*/) override {
+      clock_.cut(&StageTimes::transform_ns);
+      load(data);
+    }
+
+   private:
+    [[nodiscard]] UniqueFd open_input() {
+      refuse_existing(target_, workload_.mode_);
+      UniqueFd from(::open(input_.c_str(), O_RDONLY | O_CLOEXEC));
+      if (!from) throw system_error(fmt::format("cannot open '{}'", input_), errno);
+      expected_ = file_bytes(input_);
+      clock_.cut(&StageTimes::extract_ns);
+      return from;
+    }
+
+    const CopyWorkload& workload_;
+    const std::string& input_;
+    const std::string target_;
+    StageClock clock_;
+    std::uint64_t expected_ = 0, bytes_ = 0;
+    UniqueFd from_;
+    TaskOutput to_;
+  };
+
+  [[nodiscard]] std::size_t piece_bytes() const noexcept override { return kTaskBufferBytes; }
+  [[nodiscard]] std::unique_ptr<StagedTask> open(std::uint32_t task) const override {
+    return std::make_unique<OpenTask>(*this, task);
   }
+  void transform(std::uint32_t /*task*/, std::span<std::byte> /*data*/, Piece& /*piece*/) const override {}
+
+  [[nodiscard]] std::string output(std::uint32_t task) const { return folders_.root() + "/" + outputs_[task].name; }
 
   static void write_all(int fd, std::span<const std::byte> bytes, const std::string& name) {
     while (!bytes.empty()) {

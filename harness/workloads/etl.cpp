@@ -44,26 +44,6 @@ decltype(auto) as_samples(SampleType type, Bytes* bytes, F&& f) {
   return f(as(double{}));
 }
 
-/// Noise of `count` samples from `in` to `out`, which may be the same; returns how many integer samples saturated.
-std::size_t transform(const Kernel& kernel, const SoundFacts& facts, const std::byte* in, std::byte* out,
-                      std::size_t count, float sigma, NoiseKey key, std::uint64_t first_sample) noexcept {
-  const KernelCode& add_noise = kernel.add_noise;
-  return as_samples(facts.sample_type, out, [&]<class T>(T* to) -> std::size_t {
-    const auto* from = reinterpret_cast<const T*>(in);
-    if constexpr (std::is_same_v<T, std::int16_t>) {
-      return add_noise.i16(from, to, count, sigma, facts.step, key, first_sample);
-    } else if constexpr (std::is_same_v<T, std::int32_t>) {
-      return add_noise.i32(from, to, count, sigma, facts.step, key, first_sample);
-    } else if constexpr (std::is_same_v<T, float>) {
-      add_noise.f32(from, to, count, sigma, key, first_sample);
-      return 0;
-    } else {
-      add_noise.f64(from, to, count, sigma, key, first_sample);
-      return 0;
-    }
-  });
-}
-
 std::size_t remove_non_finite(SampleType type, std::byte* samples, std::size_t count) noexcept {
   if (type == SampleType::float32) return make_finite(reinterpret_cast<float*>(samples), count);
   if (type == SampleType::float64) return make_finite(reinterpret_cast<double*>(samples), count);
@@ -101,6 +81,52 @@ PowerSum power_of(SoundReader& reader, std::span<std::byte> buffer, const std::a
     as_samples(facts.sample_type, buffer.data(), [&](auto* samples) { power.add(samples, got * channels); });
     if (got < wanted) return power;
   }
+}
+
+/// What transform knows of a piece, and what it found in this one and those before.
+struct PieceState {
+  NoiseKey key = {};
+  std::uint64_t first_sample = 0;  ///< counted over all channels
+  std::uint64_t samples = 0;
+  float sigma = 0;  ///< in units of the samples
+  SampleType sample_type = SampleType::int16;
+  bool is_measured = false;  ///< the sums are wanted
+  int step = 1;
+  std::uint64_t clipped = 0;     ///< integer samples that saturated
+  std::uint64_t not_finite = 0;  ///< float samples that were NaN or ±∞
+  PowerSum signal, noise;
+};
+
+/// Noise from `in`, whose samples become finite, to `out`: the same buffer, but for a piece that is measured.
+void add_noise(const EtlOptions& options, PieceState& piece, std::byte* in, std::byte* out) noexcept {
+  const KernelCode& code = options.kernel->add_noise;
+  const std::size_t count = piece.samples;
+  piece.not_finite += remove_non_finite(piece.sample_type, in, count);
+  as_samples(piece.sample_type, out, [&]<class T>(T* to) {
+    const auto* from = reinterpret_cast<const T*>(in);
+    if constexpr (std::is_same_v<T, std::int16_t>) {
+      piece.clipped += code.i16(from, to, count, piece.sigma, piece.step, piece.key, piece.first_sample);
+    } else if constexpr (std::is_same_v<T, std::int32_t>) {
+      piece.clipped += code.i32(from, to, count, piece.sigma, piece.step, piece.key, piece.first_sample);
+    } else if constexpr (std::is_same_v<T, float>) {
+      code.f32(from, to, count, piece.sigma, piece.key, piece.first_sample);
+    } else {
+      code.f64(from, to, count, piece.sigma, piece.key, piece.first_sample);
+    }
+    if (!piece.is_measured) return;
+    piece.signal.add(from, count);
+    piece.noise.add_difference(to, from, count);
+  });
+}
+
+/// The same in one buffer; what is measured is measured against a copy.
+void add_noise_in_place(const EtlOptions& options, PieceState& piece, std::span<std::byte> data) {
+  std::byte* in = data.data();
+  if (piece.is_measured) {
+    in = thread_buffer(1).data();
+    std::memcpy(in, data.data(), data.size());
+  }
+  add_noise(options, piece, in, data.data());
 }
 
 /// What to say of the ratio that was reached with `count` samples: within 1 dB, and what chance does, it is as asked
@@ -207,117 +233,191 @@ EtlWorkload::~EtlWorkload() = default;
 
 std::uint32_t EtlWorkload::task_count() const { return task_count_; }
 
+/// One file on its way. What a piece is to transform(), a PieceState, is kept from piece to piece.
+class EtlWorkload::OpenTask final : public StagedTask {
+ public:
+  OpenTask(const EtlWorkload& workload, std::uint32_t task)
+      : workload_(workload),
+        options_(workload.options_),
+        job_(workload.task_of_(task)),
+        target_(workload.output_root() + "/" + job_.output),
+        reader_(open_reader()),
+        file_(target_, options_.output_mode),
+        writer_(reserved(), reader_.facts(), target_) {
+    if (!copy_metadata(reader_, writer_) || reader_.hides_chunks()) outcome_.warnings |= EtlOutcome::kMetadata;
+    const SoundFacts& facts = reader_.facts();
+    state_.sigma = static_cast<float>(outcome_.amplitude * full_scale(facts.sample_type));
+    state_.sample_type = facts.sample_type;
+    state_.step = facts.step;
+    clock_.cut(&StageTimes::load_ns);
+  }
+
+  [[nodiscard]] bool extract(std::span<std::byte> room) {
+    if (ended_) return false;
+    refuse_interrupted(options_.stop);
+    const SoundFacts& facts = reader_.facts();
+    // The first piece is shorter by the header, so that all others begin at a page of the file.
+    const std::size_t wanted = piece_frames(writer_.offset(), kTaskBufferBytes, facts.frame_bytes());
+    frames_ = reader_.read(room.data(), wanted);
+    ended_ = frames_ < wanted;
+    state_.first_sample += state_.samples;
+    state_.samples = frames_ * static_cast<std::size_t>(facts.channels);
+    clock_.cut(&StageTimes::extract_ns);
+    return frames_ > 0;
+  }
+
+  /// Noise from `in`, whose samples become finite, to `out`, which must be another buffer where a ratio is measured.
+  void transform(std::byte* in, std::byte* out) {
+    add_noise(options_, state_, in, out);
+    clock_.cut(&StageTimes::transform_ns);
+    is_transform_timed_ = true;
+  }
+
+  void load(const std::byte* data) {
+    if (!is_transform_timed_) clock_.cut(&StageTimes::transform_ns);
+    is_transform_timed_ = false;
+    writer_.write(data, frames_);
+    clock_.cut(&StageTimes::load_ns);
+  }
+
+  void finish(std::vector<std::byte>& returned) override {
+    if (options_.snr) {
+      if (state_.signal.sum() != level_.sum() || state_.signal.count() != level_.count()) {
+        throw Error(fmt::format("'{}' changed between the two times that it was read", job_.input));
+      }
+      if (level_.sum() > 0) {
+        outcome_.snr_db_achieved = 10 * std::log10(state_.signal.sum() / state_.noise.sum());
+        outcome_.warnings |= warning_of_ratio(outcome_, level_.count());
+      }
+    }
+    outcome_.bytes_written = writer_.finish();
+    struct stat there {};
+    if (options_.output_mode == OutputMode::confirm && ::lstat(target_.c_str(), &there) == 0) {
+      if (!is_same(file_.fd(), target_, target_)) {
+        throw Error(fmt::format("'{}' exists, and is not what would be written{}", target_, options_.exists_hint));
+      }
+    } else {
+      file_.publish(outcome_.bytes_written, options_.fsync);
+    }
+    clock_.cut(&StageTimes::load_ns);
+
+    const SoundFacts& facts = reader_.facts();
+    outcome_.frames = reader_.frames_read();
+    outcome_.frames_promised = facts.frames;
+    outcome_.bytes_read = reader_.file_bytes();
+    outcome_.clipped = state_.clipped;
+    outcome_.not_finite = state_.not_finite;
+    outcome_.channels = facts.channels;
+    outcome_.rate = facts.rate;
+    outcome_.format = facts.format;
+    if (reader_.damaged()) {
+      outcome_.warnings |= EtlOutcome::kDamaged;
+    } else if (reader_.truncated()) {
+      outcome_.warnings |= EtlOutcome::kTruncated;
+    }
+    if (reader_.unsized()) outcome_.warnings |= EtlOutcome::kUnsized;
+    if (outcome_.not_finite > 0) outcome_.warnings |= EtlOutcome::kNotFinite;
+    workload_.stage_totals_.add(clock_.times());
+    const auto* bytes = reinterpret_cast<const std::byte*>(&outcome_);
+    returned.insert(returned.end(), bytes, bytes + sizeof outcome_);
+  }
+
+  // The same for strategies, which hand the piece's state about.
+
+  [[nodiscard]] std::size_t extract(std::span<std::byte> room, Piece& piece) override {
+    if (!extract(room)) return 0;
+    piece.set(state_);
+    return frames_ * reader_.facts().frame_bytes();
+  }
+  void transform(std::span<std::byte> data, Piece& piece) override {
+    add_noise_in_place(options_, state_, data);
+    piece.set(state_);
+    clock_.cut(&StageTimes::transform_ns);
+    is_transform_timed_ = true;
+  }
+  void load(std::span<const std::byte> data, const Piece& piece) override {
+    state_ = piece.get<PieceState>();
+    load(data.data());
+  }
+
+ private:
+  /// The input at its beginning, and the amplitude of its noise: extract's part of opening.
+  [[nodiscard]] SoundReader open_reader() {
+    refuse_existing(target_, options_.output_mode, options_.exists_hint);
+    outcome_.amplitude = options_.amplitude;
+    outcome_.snr_db_requested = outcome_.snr_db_achieved = std::numeric_limits<double>::quiet_NaN();
+    if (options_.snr) relate_noise_to_level();
+    SoundReader reader(job_.input);
+    if (!has_code(*options_.kernel, reader.facts().sample_type)) {
+      throw Error(fmt::format("kernel {} has no code for the samples of '{}' ({})", options_.kernel->name, job_.input,
+                              subtype_name(reader.facts().format)));
+    }
+    clock_.cut(&StageTimes::extract_ns);
+    return reader;
+  }
+
+  /// The first pass.
+  void relate_noise_to_level() {
+    state_.is_measured = true;
+    SoundReader reader(job_.input);
+    level_ = power_of(reader, thread_buffer(), options_.stop);
+    outcome_.snr_db_requested = options_.snr->of(state_.key);
+    if (level_.sum() > 0) {
+      const double full = full_scale(reader.facts().sample_type);
+      const double rms = std::sqrt(level_.sum() / static_cast<double>(level_.count())) / full;
+      outcome_.amplitude = rms / std::pow(10.0, outcome_.snr_db_requested / 20);
+      if (!(outcome_.amplitude <= kLargestAmplitude)) {
+        throw Error(fmt::format("'{}' has an RMS of {:.4g} of full scale: noise {:.4g} dB below it has no use",
+                                job_.input, rms, outcome_.snr_db_requested));
+      }
+    } else {
+      outcome_.amplitude = 0;
+      outcome_.warnings |= EtlOutcome::kSilent;
+    }
+  }
+
+  [[nodiscard]] int reserved() {
+    file_.reserve(reader_.likely_bytes());
+    return file_.fd();
+  }
+
+  const EtlWorkload& workload_;
+  const EtlOptions& options_;
+  const EtlTask job_;
+  const std::string target_;
+  StageClock clock_;
+  EtlOutcome outcome_{};
+  PowerSum level_;
+  PieceState state_{.key = {options_.seed, job_.stream}};
+  SoundReader reader_;
+  TaskOutput file_;
+  SoundWriter writer_;
+  std::size_t frames_ = 0;  // of the piece at hand
+  bool ended_ = false;      // the piece at hand is the last one
+  bool is_transform_timed_ = false;
+};
+
 void EtlWorkload::run(TaskRange range, std::span<TaskResult> results, std::vector<std::byte>& returned) const {
   each(range, results, returned, [this](std::uint32_t task, std::vector<std::byte>& to) {
-    const EtlOutcome outcome = run_task(task);
-    const auto* bytes = reinterpret_cast<const std::byte*>(&outcome);
-    to.insert(to.end(), bytes, bytes + sizeof outcome);
+    OpenTask file(*this, task);
+    const std::span<std::byte> buffer = thread_buffer();
+    std::byte* const noisy = options_.snr ? thread_buffer(1).data() : buffer.data();
+    while (file.extract(buffer)) {
+      file.transform(buffer.data(), noisy);
+      file.load(noisy);
+    }
+    file.finish(to);
   });
 }
 
-EtlOutcome EtlWorkload::run_task(std::uint32_t task) const {
-  const EtlTask job = task_of_(task);
-  StageClock clock;
-  const std::string target = output_root() + "/" + job.output;
-  refuse_existing(target, options_.output_mode, options_.exists_hint);
-  const std::span<std::byte> buffer = thread_buffer();
-  const NoiseKey key{options_.seed, job.stream};
-  EtlOutcome outcome{};
-  outcome.amplitude = options_.amplitude;
-  outcome.snr_db_requested = outcome.snr_db_achieved = std::numeric_limits<double>::quiet_NaN();
-  PowerSum level;
-  if (options_.snr) {
-    SoundReader first_pass(job.input);
-    level = power_of(first_pass, buffer, options_.stop);
-    outcome.snr_db_requested = options_.snr->of(key);
-    if (level.sum() > 0) {
-      const double full = full_scale(first_pass.facts().sample_type);
-      const double rms = std::sqrt(level.sum() / static_cast<double>(level.count())) / full;
-      outcome.amplitude = rms / std::pow(10.0, outcome.snr_db_requested / 20);
-      if (!(outcome.amplitude <= kLargestAmplitude)) {
-        throw Error(fmt::format("'{}' has an RMS of {:.4g} of full scale: noise {:.4g} dB below it has no use",
-                                job.input, rms, outcome.snr_db_requested));
-      }
-    } else {
-      outcome.amplitude = 0;
-      outcome.warnings |= EtlOutcome::kSilent;
-    }
-  }
-  SoundReader reader(job.input);
-  const SoundFacts& facts = reader.facts();
-  if (!has_code(*options_.kernel, facts.sample_type)) {
-    throw Error(fmt::format("kernel {} has no code for the samples of '{}' ({})", options_.kernel->name, job.input,
-                            subtype_name(facts.format)));
-  }
-  clock.cut(&StageTimes::extract_ns);
+std::unique_ptr<StagedTask> EtlWorkload::open(std::uint32_t task) const {
+  return std::make_unique<OpenTask>(*this, task);
+}
 
-  TaskOutput file(target, options_.output_mode);
-  file.reserve(reader.likely_bytes());
-  SoundWriter writer(file.fd(), facts, target);
-  if (!copy_metadata(reader, writer) || reader.hides_chunks()) outcome.warnings |= EtlOutcome::kMetadata;
-  clock.cut(&StageTimes::load_ns);
-
-  const auto sigma = static_cast<float>(outcome.amplitude * full_scale(facts.sample_type));
-  const auto channels = static_cast<std::size_t>(facts.channels);
-  const std::size_t frame_bytes = facts.frame_bytes();
-  std::byte* const noisy = options_.snr ? thread_buffer(1).data() : buffer.data();
-  PowerSum signal, noise;
-  for (std::uint64_t sample = 0;;) {
-    refuse_interrupted(options_.stop);
-    // The first piece is shorter by the header, so that all others begin at a page of the file.
-    const std::size_t wanted = piece_frames(writer.offset(), buffer.size(), frame_bytes);
-    const std::size_t got = reader.read(buffer.data(), wanted);
-    clock.cut(&StageTimes::extract_ns);
-    if (got > 0) {
-      const std::size_t count = got * channels;
-      outcome.not_finite += remove_non_finite(facts.sample_type, buffer.data(), count);
-      outcome.clipped += transform(*options_.kernel, facts, buffer.data(), noisy, count, sigma, key, sample);
-      if (options_.snr) {
-        as_samples(facts.sample_type, buffer.data(), [&]<class T>(const T* before) {
-          signal.add(before, count);
-          noise.add_difference(reinterpret_cast<const T*>(noisy), before, count);
-        });
-      }
-      clock.cut(&StageTimes::transform_ns);
-      writer.write(noisy, got);
-      clock.cut(&StageTimes::load_ns);
-      sample += count;
-    }
-    if (got < wanted) break;
-  }
-  if (options_.snr) {
-    if (signal.sum() != level.sum() || signal.count() != level.count()) {
-      throw Error(fmt::format("'{}' changed between the two times that it was read", job.input));
-    }
-    if (level.sum() > 0) outcome.snr_db_achieved = 10 * std::log10(signal.sum() / noise.sum());
-    if (level.sum() > 0) outcome.warnings |= warning_of_ratio(outcome, level.count());
-  }
-  outcome.bytes_written = writer.finish();
-  struct stat there {};
-  if (options_.output_mode == OutputMode::confirm && ::lstat(target.c_str(), &there) == 0) {
-    if (!is_same(file.fd(), target, target)) {
-      throw Error(fmt::format("'{}' exists, and is not what would be written{}", target, options_.exists_hint));
-    }
-  } else {
-    file.publish(outcome.bytes_written, options_.fsync);
-  }
-  clock.cut(&StageTimes::load_ns);
-
-  outcome.frames = reader.frames_read();
-  outcome.frames_promised = facts.frames;
-  outcome.bytes_read = reader.file_bytes();
-  outcome.channels = facts.channels;
-  outcome.rate = facts.rate;
-  outcome.format = facts.format;
-  if (reader.damaged()) {
-    outcome.warnings |= EtlOutcome::kDamaged;
-  } else if (reader.truncated()) {
-    outcome.warnings |= EtlOutcome::kTruncated;
-  }
-  if (reader.unsized()) outcome.warnings |= EtlOutcome::kUnsized;
-  if (outcome.not_finite > 0) outcome.warnings |= EtlOutcome::kNotFinite;
-  stage_totals_.add(clock.times());
-  return outcome;
+void EtlWorkload::transform(std::uint32_t /*task*/, std::span<std::byte> data, Piece& piece) const {
+  auto state = piece.get<PieceState>();
+  add_noise_in_place(options_, state, data);
+  piece.set(state);
 }
 
 std::uint64_t EtlWorkload::digest(TaskRange range) const {

@@ -87,8 +87,9 @@ inline constexpr std::string_view kInterrupted = "interrupted";
 /// The outcome in the bytes of one task's result. Throws Error if there are not as many as there must be.
 [[nodiscard]] EtlOutcome etl_outcome(std::span<const std::byte> returned);
 
-/// One file per task, into `options.output_root`.
-class EtlWorkload : public Workload {
+/// One file per task, into `options.output_root`. Its stages: opening, and the first pass for a ratio, belong to
+/// extract; the temporary file to load.
+class EtlWorkload : public Workload, private Stages {
  public:
   EtlWorkload(std::vector<EtlTask> tasks, EtlOptions options);
   /// `task_of` makes a task when it is run, so that many need not be held: thread-safe, the same for the same number.
@@ -101,6 +102,7 @@ class EtlWorkload : public Workload {
   [[nodiscard]] std::uint64_t digest(TaskRange range) const override;
   void prepare(std::uint32_t iterations) override;
   [[nodiscard]] std::optional<StageTimes> stage_times() const override;
+  [[nodiscard]] const Stages* stages() const override { return this; }
 
  protected:
   [[nodiscard]] const EtlOptions& options() const noexcept { return options_; }
@@ -108,7 +110,11 @@ class EtlWorkload : public Workload {
   [[nodiscard]] virtual std::string output_root() const { return options_.output_root; }
 
  private:
-  [[nodiscard]] EtlOutcome run_task(std::uint32_t task) const;
+  class OpenTask;
+
+  [[nodiscard]] std::size_t piece_bytes() const noexcept override { return kTaskBufferBytes; }
+  [[nodiscard]] std::unique_ptr<StagedTask> open(std::uint32_t task) const override;
+  void transform(std::uint32_t task, std::span<std::byte> data, Piece& piece) const override;
 
   std::uint32_t task_count_;
   std::function<EtlTask(std::uint32_t)> task_of_;

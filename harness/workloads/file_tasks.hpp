@@ -34,7 +34,7 @@ enum class OutputMode : std::uint8_t {
 /// and a kernel's state stay in any L2 cache of today; twice as much was no faster. The page cache's folios are as
 /// large as the writes: larger ones are taken from the largest free blocks, which a guest may have given back to its
 /// host and then has to fault in again (writes of 1 MiB: now and then six times slower; of 256 KiB: rarely).
-inline constexpr std::size_t kTaskBufferBytes = std::size_t{256} << 10;
+inline constexpr std::size_t kTaskBufferBytes = kLargestPieceBytes;
 
 /// This thread's buffer number `which` (0 or 1) of kTaskBufferBytes: page-aligned, made when it is first asked for,
 /// kept for the thread's life, so that its pages fault once. Throws std::bad_alloc.

@@ -23,7 +23,7 @@ struct Record {
   std::uint64_t done;  // iterations leave the same hash: this tells a task that ran from one that did not
 };
 
-class Payload final : public Workload {
+class Payload final : public Workload, private Stages {
  public:
   Payload(std::uint32_t tasks, std::size_t task_size)
       : task_size_(task_size), memory_(std::size_t{tasks} * sizeof(Record)), records_(memory_.as<Record>()) {}
@@ -40,10 +40,7 @@ class Payload final : public Workload {
     });
   }
 
-  void prepare(std::uint32_t iterations) override {
-    static_cast<void>(iterations);
-    std::fill(records_.begin(), records_.end(), Record{});
-  }
+  void prepare(std::uint32_t /*iterations*/) override { std::fill(records_.begin(), records_.end(), Record{}); }
 
   [[nodiscard]] std::uint64_t digest(TaskRange range) const override {
     std::uint64_t sum = 0;
@@ -54,7 +51,46 @@ class Payload final : public Workload {
     return sum;
   }
 
+  [[nodiscard]] const Stages* stages() const override { return this; }
+
  private:
+  struct PieceState {
+    std::uint64_t first;  // its first byte
+  };
+
+  class OpenTask final : public StagedTask {
+   public:
+    OpenTask(const Payload& workload, std::uint32_t task) : workload_(workload), task_(task) {
+      bytes_.reserve(workload_.task_size_);
+    }
+
+    [[nodiscard]] std::size_t extract(std::span<std::byte> /*room*/, Piece& piece) override {
+      piece.set(PieceState{bytes_.size()});
+      return std::min(kLargestPieceBytes, workload_.task_size_ - bytes_.size());
+    }
+    void transform(std::span<std::byte> data, Piece& piece) override { workload_.transform(task_, data, piece); }
+    void load(std::span<const std::byte> data, const Piece& /*piece*/) override {
+      bytes_.insert(bytes_.end(), data.begin(), data.end());
+    }
+    void finish(std::vector<std::byte>& returned) override {
+      workload_.records_[task_] = {XXH3_64bits_withSeed(bytes_.data(), bytes_.size(), task_), 1};
+      returned.insert(returned.end(), bytes_.begin(), bytes_.end());
+    }
+
+   private:
+    const Payload& workload_;
+    std::uint32_t task_;
+    std::vector<std::byte> bytes_;
+  };
+
+  [[nodiscard]] std::size_t piece_bytes() const noexcept override { return std::min(kLargestPieceBytes, task_size_); }
+  [[nodiscard]] std::unique_ptr<StagedTask> open(std::uint32_t task) const override {
+    return std::make_unique<OpenTask>(*this, task);
+  }
+  void transform(std::uint32_t task, std::span<std::byte> data, Piece& piece) const override {
+    fill_payload(task, data, piece.get<PieceState>().first);
+  }
+
   std::size_t task_size_;
   SharedMapping memory_;
   std::span<Record> records_;
@@ -62,8 +98,8 @@ class Payload final : public Workload {
 
 }  // namespace
 
-void fill_payload(std::uint32_t task, std::span<std::byte> bytes) noexcept {
-  std::uint64_t word = (std::uint64_t{task} + 1) * kStart;
+void fill_payload(std::uint32_t task, std::span<std::byte> bytes, std::uint64_t first) noexcept {
+  std::uint64_t word = (std::uint64_t{task} + 1) * kStart + first / sizeof(std::uint64_t) * kStep;
   std::size_t at = 0;
   for (; at + sizeof word <= bytes.size(); at += sizeof word, word += kStep) {
     std::memcpy(bytes.data() + at, &word, sizeof word);

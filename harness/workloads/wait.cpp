@@ -3,22 +3,18 @@
 #include "harness/workloads/wait.hpp"
 
 #include <fmt/format.h>
-#include <xxhash.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <ctime>
 
 #include "harness/base/error.hpp"
-#include "harness/base/shared_mapping.hpp"
+#include "harness/workloads/result_slots.hpp"
 
 namespace noisefloor {
 namespace {
 
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
-
-// Marks the tasks that did not run: no task's number plus one reaches it.
-constexpr std::uint64_t kPoison = ~std::uint64_t{0};
 
 // Until a point in time, not for a duration: a signal must not prolong it.
 void sleep_ns(std::uint64_t duration) {
@@ -32,45 +28,62 @@ void sleep_ns(std::uint64_t duration) {
   if (error != 0) throw system_error("wait: the task cannot sleep", error);
 }
 
-class Wait final : public Workload {
+// In stages: the wait is for data to extract, as if from a peer: a task's one piece, its number plus one. transform
+// leaves it, load stores it.
+class Wait final : public Workload, private Stages {
  public:
-  Wait(std::uint32_t tasks, std::uint64_t duration_ns)
-      : duration_ns_(duration_ns),
-        output_(std::size_t{tasks} * sizeof(std::uint64_t)),
-        results_(output_.as<std::uint64_t>()) {
-    poison();
-  }
+  Wait(std::uint32_t tasks, std::uint64_t duration_ns) : duration_ns_(duration_ns), results_(tasks) {}
 
-  [[nodiscard]] std::uint32_t task_count() const override { return static_cast<std::uint32_t>(results_.size()); }
+  [[nodiscard]] std::uint32_t task_count() const override { return results_.size(); }
 
   void run(TaskRange range, std::span<TaskResult> results, std::vector<std::byte>& returned) const override {
     each(range, results, returned, [this](std::uint32_t task, std::vector<std::byte>&) {
       sleep_ns(duration_ns_);
-      results_[task] = std::uint64_t{task} + 1;
+      results_[task] = answer(task);
     });
   }
 
-  void prepare(std::uint32_t iterations) override {
-    static_cast<void>(iterations);
-    poison();
-  }
+  void prepare(std::uint32_t /*iterations*/) override { results_.poison(); }
 
-  [[nodiscard]] std::uint64_t digest(TaskRange range) const override {
-    std::uint64_t sum = 0;
-    for (std::uint32_t task = range.first; task < range.last; ++task) {
-      const std::uint64_t result = results_[task];
-      if (result == kPoison) throw Error(fmt::format("wait: task {} left no result: it did not run", task));
-      sum += XXH3_64bits_withSeed(&result, sizeof result, task);
-    }
-    return sum;
-  }
+  [[nodiscard]] std::uint64_t digest(TaskRange range) const override { return results_.digest(range, "wait"); }
+
+  [[nodiscard]] const Stages* stages() const override { return this; }
 
  private:
-  void poison() { std::fill(results_.begin(), results_.end(), kPoison); }
+  class OpenTask final : public StagedTask {
+   public:
+    OpenTask(const Wait& workload, std::uint32_t task) : workload_(workload), task_(task) {}
+
+    [[nodiscard]] std::size_t extract(std::span<std::byte> room, Piece& /*piece*/) override {
+      if (is_extracted_) return 0;
+      sleep_ns(workload_.duration_ns_);
+      is_extracted_ = true;
+      const std::uint64_t number = answer(task_);
+      std::memcpy(room.data(), &number, sizeof number);
+      return sizeof number;
+    }
+    void transform(std::span<std::byte> /*data*/, Piece& /*piece*/) override {}
+    void load(std::span<const std::byte> data, const Piece& /*piece*/) override {
+      std::memcpy(&workload_.results_[task_], data.data(), sizeof(std::uint64_t));
+    }
+    void finish(std::vector<std::byte>& /*returned*/) override {}
+
+   private:
+    const Wait& workload_;
+    std::uint32_t task_;
+    bool is_extracted_ = false;
+  };
+
+  static std::uint64_t answer(std::uint32_t task) noexcept { return std::uint64_t{task} + 1; }
+
+  [[nodiscard]] std::size_t piece_bytes() const noexcept override { return sizeof(std::uint64_t); }
+  [[nodiscard]] std::unique_ptr<StagedTask> open(std::uint32_t task) const override {
+    return std::make_unique<OpenTask>(*this, task);
+  }
+  void transform(std::uint32_t /*task*/, std::span<std::byte> /*data*/, Piece& /*piece*/) const override {}
 
   std::uint64_t duration_ns_;
-  SharedMapping output_;
-  std::span<std::uint64_t> results_;
+  ResultSlots results_;
 };
 
 }  // namespace

@@ -2,8 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -44,6 +46,78 @@ struct StageTimes {
 /// Amounts that one iteration moves; empty where they mean nothing.
 struct Volume {
   std::optional<std::uint64_t> samples, bytes_read, bytes_written;
+};
+
+/// The most bytes that a piece of a task holds.
+inline constexpr std::size_t kLargestPieceBytes = std::size_t{256} << 10;
+
+/// What transform() needs to know of a piece beside its data, and what it found there: written and read by the workload
+/// alone. Crosses process borders as bytes, so it holds values, never addresses.
+class Piece {
+ public:
+  template <class T>
+  [[nodiscard]] T get() const noexcept {
+    check<T>();
+    T state;
+    std::memcpy(&state, bytes_.data(), sizeof state);
+    return state;
+  }
+  template <class T>
+  void set(const T& state) noexcept {
+    check<T>();
+    std::memcpy(bytes_.data(), &state, sizeof state);
+  }
+
+ private:
+  static constexpr std::size_t kStateBytes = 384;
+
+  template <class T>
+  static constexpr void check() noexcept {
+    static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= kStateBytes);
+  }
+
+  alignas(8) std::array<std::byte, kStateBytes> bytes_{};
+};
+static_assert(std::is_trivially_copyable_v<Piece>);
+
+/// A task that was opened, to be taken through its stages piece by piece: extract, transform, load, then the next piece
+/// (what transform found in one piece goes into the next); finish when extract finds nothing more. Each may throw what
+/// makes the task fail. Destroyed without finish(), it is abandoned: nothing of it remains, its temporary file is gone.
+/// For one thread at a time; gone before its workload, and before the next prepare(), begin() or clean().
+class StagedTask {
+ public:
+  StagedTask() = default;
+  StagedTask(const StagedTask&) = delete;
+  StagedTask& operator=(const StagedTask&) = delete;
+  virtual ~StagedTask() = default;
+
+  /// Reads the next piece into the beginning of `room`, which has Stages::piece_bytes() bytes, and says in `piece` what
+  /// transform must know of it. Returns how many bytes there are; 0: none are left.
+  [[nodiscard]] virtual std::size_t extract(std::span<std::byte> room, Piece& piece) = 0;
+  /// Stages::transform() of this task in this process.
+  virtual void transform(std::span<std::byte> data, Piece& piece) = 0;
+  /// Writes what extract() read and transform() changed. What passed since the former ended counts as time of
+  /// transform, wherever that ran.
+  virtual void load(std::span<const std::byte> data, const Piece& piece) = 0;
+  /// Completes the task: its output is there, and what it returns is appended. Once only.
+  virtual void finish(std::vector<std::byte>& returned) = 0;
+};
+
+/// The stages of the tasks of one workload, for strategies that run them apart. The output is that of Workload::run().
+class Stages {
+ public:
+  Stages() = default;
+  Stages(const Stages&) = delete;
+  Stages& operator=(const Stages&) = delete;
+  virtual ~Stages() = default;
+
+  /// Size of the largest piece; at most kLargestPieceBytes.
+  [[nodiscard]] virtual std::size_t piece_bytes() const noexcept = 0;
+  /// Thread-safe. Throws what makes the task fail.
+  [[nodiscard]] virtual std::unique_ptr<StagedTask> open(std::uint32_t task) const = 0;
+  /// Changes the data of one piece of `task` in place. Thread-safe, and the same in a process that was forked after the
+  /// workload was made: it knows the task by its number, and all else from `piece`.
+  virtual void transform(std::uint32_t task, std::span<std::byte> data, Piece& piece) const = 0;
 };
 
 /// N independent tasks. run() and digest() are thread-safe for disjoint ranges; the rest is called by
@@ -89,30 +163,38 @@ class Workload {
 
   /// What one iteration reads, writes and computes.
   [[nodiscard]] virtual Volume volume() const { return {}; }
+
+  /// The stages of the tasks, for as long as this object; null where a task has none that could be run apart.
+  [[nodiscard]] virtual const Stages* stages() const { return nullptr; }
 };
 
-/// Runs f(task, returned) for every task of `range` and records the outcome. An exception of f becomes
-/// a failed result with its message; the other tasks go on. The one place where tasks are caught.
+/// Runs f(task, returned) and records the outcome. An exception of f becomes a failed result with its message. The one
+/// place where tasks are caught.
+template <class F>
+void attempt(std::uint32_t task, TaskResult& result, std::vector<std::byte>& returned, F&& f) {
+  result = TaskResult{.task = task};
+  const std::size_t before = returned.size();
+  const auto fail = [&](std::string_view message) {
+    returned.resize(before);
+    const auto* bytes = reinterpret_cast<const std::byte*>(message.data());
+    returned.insert(returned.end(), bytes, bytes + message.size());
+    result.status = kTaskFailed;
+  };
+  try {
+    f(task, returned);
+  } catch (const std::exception& error) {
+    fail(error.what());
+  } catch (...) {
+    fail("unknown exception");
+  }
+  result.bytes = static_cast<std::uint32_t>(returned.size() - before);
+}
+
+/// attempt() for every task of `range`: one that fails does not keep the others from running.
 template <class F>
 void each(TaskRange range, std::span<TaskResult> results, std::vector<std::byte>& returned, F&& f) {
   for (std::uint32_t task = range.first; task < range.last; ++task) {
-    TaskResult& result = results[task - range.first];
-    result = TaskResult{.task = task};
-    const std::size_t before = returned.size();
-    const auto fail = [&](std::string_view message) {
-      returned.resize(before);
-      const auto* bytes = reinterpret_cast<const std::byte*>(message.data());
-      returned.insert(returned.end(), bytes, bytes + message.size());
-      result.status = kTaskFailed;
-    };
-    try {
-      f(task, returned);
-    } catch (const std::exception& error) {
-      fail(error.what());
-    } catch (...) {
-      fail("unknown exception");
-    }
-    result.bytes = static_cast<std::uint32_t>(returned.size() - before);
+    attempt(task, results[task - range.first], returned, f);
   }
 }
 
