@@ -94,7 +94,7 @@ struct PieceState {
   int step = 1;
   std::uint64_t clipped = 0;     ///< integer samples that saturated
   std::uint64_t not_finite = 0;  ///< float samples that were NaN or ±∞
-  PowerSum signal, noise;
+  PowerSum signal = {}, noise = {};
 };
 
 /// Noise from `in`, whose samples become finite, to `out`: the same buffer, but for a piece that is measured.
