@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -238,3 +239,258 @@ def holm(p: npt.ArrayLike) -> Floats:
     adjusted = np.empty_like(values)
     adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
     return adjusted
+
+
+# ---- Comparing builds: the gate ------------------------------------------------------------------------------------
+
+SCREEN_ROUNDS: Final = 18
+CONFIRM_ROUNDS: Final = 45
+SCREEN_ALPHA: Final = 0.10
+GATE_ALPHA: Final = 0.05
+GATE_MARGIN: Final = 0.01
+# What a cell shall see where its sweep does not say.
+GATE_SEES: Final = 0.05
+
+Verdict = Literal["OK", "REGRESSED", "IMPROVED", "INCONCLUSIVE"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """By how much head takes longer than base, from ln(head / base) by round.
+
+    `effect`, `low`, `high`, `smallest_visible` are fractions (0.03: 3% longer); `sigma` is the spread of the
+    logarithms, 1.4826 times their median absolute deviation. `slower` and `faster` are one-sided p values of the sign
+    test: of a median that is not above, or not below zero. nan where there are too few rounds.
+    """
+
+    effect: float
+    low: float
+    high: float
+    sigma: float
+    smallest_visible: float
+    slower: float
+    faster: float
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A cell's verdict, the change that it rests on (of the confirming rounds where there are any, else of
+    the screening ones), its p value (Holm's over all confirmed cells; of the screen, uncorrected, if `flagged`
+    is false) and, where the verdict needs one, the reason."""
+
+    verdict: Verdict
+    change: Change
+    p: float
+    flagged: bool
+    reason: str
+
+
+def sign_test(values: npt.ArrayLike) -> tuple[float, float]:
+    """One-sided p values, exactly: that so many are positive, and that so many are negative, if both are
+    equally likely. Zeros say nothing and are left out; without any other value both are 1."""
+    data = np.asarray(values, dtype=float)
+    positive, negative = int(np.sum(data > 0)), int(np.sum(data < 0))
+    return _upper_tail(positive, positive + negative), _upper_tail(negative, positive + negative)
+
+
+@lru_cache(maxsize=65536)
+def _upper_tail(k: int, n: int) -> float:
+    """P(X >= k) for X of Binomial(n, 1/2)."""
+    return sum(math.comb(n, i) for i in range(k, n + 1)) / int(2**n)
+
+
+def visible_factor(rounds: int) -> float:
+    """How many sigmas beyond the margin a change must lie to be seen: 2.5 standard errors of a median of
+    normal values, which are sqrt(pi / 2) · sigma / sqrt(n): 0.47 at 45 rounds, 0.57 at 30, 0.74 at 18. (2.5 is
+    the sum of the normal quantiles of 95% confidence and 80% power.)"""
+    if rounds < 1:
+        raise ValueError(f"visible_factor: at least one round, not {rounds}")
+    return 2.5 * math.sqrt(math.pi / 2 / rounds)
+
+
+def change_between(log_ratios: npt.ArrayLike, margin: float = GATE_MARGIN) -> Change:
+    """The change that ln(head / base) of these rounds shows. Fewer than LEAST_VALUES rounds: no interval
+    and no smallest visible change (nan). Throws ValueError for values that are not finite."""
+    data = np.asarray(log_ratios, dtype=float).ravel()
+    estimate = median_interval(data)
+    if estimate.n == 0:
+        return Change(math.nan, math.nan, math.nan, math.nan, math.nan, 1.0, 1.0, 0)
+    sigma = 1.4826 * float(np.median(np.abs(data - estimate.median)))
+    visible = math.nan
+    if estimate.n >= LEAST_VALUES:
+        visible = math.expm1(math.log1p(margin) + visible_factor(estimate.n) * sigma)
+    slower, faster = sign_test(data)
+    return Change(
+        math.expm1(estimate.median),
+        math.expm1(estimate.low),
+        math.expm1(estimate.high),
+        sigma,
+        visible,
+        slower,
+        faster,
+        estimate.n,
+    )
+
+
+def screen_direction(log_ratios: npt.ArrayLike, alpha: float = SCREEN_ALPHA) -> int:
+    """What the screen flags: +1 if head seems slower, -1 if faster, 0 if the sign test finds neither
+    one-sided at `alpha`."""
+    slower, faster = sign_test(log_ratios)
+    return 1 if slower < alpha else -1 if faster < alpha else 0
+
+
+def judge(
+    screened: Mapping[str, npt.ArrayLike],
+    confirmed: Mapping[str, npt.ArrayLike],
+    sees: Mapping[str, float],
+    *,
+    margin: float = GATE_MARGIN,
+    alpha: float = GATE_ALPHA,
+) -> dict[str, Judged]:
+    """The verdict of every screened cell, from ln(head / base) by round.
+
+    `confirmed` holds fresh rounds of the cells that the screen flagged; these alone decide, in the direction that
+    was flagged: REGRESSED (or IMPROVED, its mirror) where Holm's p over all of them is below `alpha` and the
+    change is at least the floor: the margin, or, in a cell that cannot see what is asked of it (`sees`, by cell;
+    GATE_SEES if absent), the smallest change that it can see. Else OK; or INCONCLUSIVE where the smallest visible
+    change is above what is asked, where there are too few rounds, or where a flagged cell was not confirmed.
+    """
+    directions = {cell: screen_direction(values) for cell, values in screened.items()}
+    fresh = {
+        cell: change_between(confirmed[cell], margin)
+        for cell, direction in directions.items()
+        if direction != 0 and cell in confirmed
+    }
+    raw = [fresh[cell].slower if directions[cell] > 0 else fresh[cell].faster for cell in fresh]
+    corrected = dict(zip(fresh, (float(p) for p in holm(raw)))) if fresh else {}
+    result: dict[str, Judged] = {}
+    for cell, values in screened.items():
+        direction, asked = directions[cell], sees.get(cell, GATE_SEES)
+        change = fresh.get(cell) or change_between(values, margin)
+        p = corrected.get(cell, min(change.slower, change.faster))
+        blind = not change.smallest_visible <= asked  # nan is blind, too
+        verdict: Verdict = "OK"
+        reason = ""
+        if change.rounds < LEAST_VALUES:
+            verdict, reason = "INCONCLUSIVE", f"{change.rounds} rounds are fewer than {LEAST_VALUES}"
+        elif direction != 0 and cell not in fresh:
+            verdict, reason = "INCONCLUSIVE", "flagged by the screen and not confirmed"
+        elif (
+            direction != 0
+            and p < alpha
+            and direction * math.log1p(change.effect)
+            >= math.log1p(change.smallest_visible if blind else margin)
+        ):
+            verdict = "REGRESSED" if direction > 0 else "IMPROVED"
+        elif blind:
+            verdict = "INCONCLUSIVE"
+            reason = f"sees {change.smallest_visible:.1%} where {asked:.1%} is asked of it"
+        result[cell] = Judged(verdict, change, p, direction != 0, reason)
+    return result
+
+
+def wilson_interval(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a share: (0, 1) where n is 0."""
+    if not 0 <= hits <= n:
+        raise ValueError(f"wilson_interval: {hits} of {n} is no share")
+    if n == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    centre = (hits + z * z / 2) / (n + z * z)
+    half = z / (n + z * z) * math.sqrt(hits * (n - hits) / n + z * z / 4)
+    # Rounding must not leave 1e-17 where the bound is exact.
+    return 0.0 if hits == 0 else max(0.0, centre - half), 1.0 if hits == n else min(1.0, centre + half)
+
+
+def hodges_lehmann(base: npt.ArrayLike, head: npt.ArrayLike, confidence: float = 0.95) -> Estimate:
+    """By how much `head` lies above `base`, for two samples without pairs: the median of all differences,
+    with the interval that belongs to the rank-sum test (normal approximation; Hollander, Wolfe, "Nonparametric
+    Statistical Methods"). nan bounds where a sample has fewer than LEAST_VALUES values; n is the smaller one's.
+    """
+    x, y = np.asarray(base, dtype=float).ravel(), np.asarray(head, dtype=float).ravel()
+    n = int(min(x.size, y.size))
+    if n == 0:
+        return Estimate(math.nan, math.nan, math.nan, 0)
+    differences = np.sort((y[:, None] - x[None, :]).ravel())
+    median = float(np.median(differences))
+    if n < LEAST_VALUES:
+        return Estimate(median, math.nan, math.nan, n)
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    spread = z * math.sqrt(x.size * y.size * (x.size + y.size + 1) / 12)
+    rank = max(1, math.floor(x.size * y.size / 2 - spread))
+    return Estimate(median, float(differences[rank - 1]), float(differences[-rank]), n)
+
+
+@dataclass(frozen=True)
+class ChangePoint:
+    """The series differs before and from `index` on. `p` is that of the permutation test."""
+
+    index: int
+    p: float
+
+
+def e_divisive(
+    values: npt.ArrayLike,
+    *,
+    alpha: float = 0.05,
+    least: int = 5,
+    permutations: int = 199,
+    seed: int = 1,
+) -> list[ChangePoint]:
+    """Where a series changes its distribution, in order: E-divisive (Matteson, James, "A nonparametric
+    approach for multiple change point analysis of multivariate data", JASA 2014), with Euclidean distance.
+
+    Segments are split again and again at the place with the largest energy statistic, as long as a permutation test
+    within the segments gives p < `alpha`. No segment is shorter than `least`. Deterministic for a `seed`.
+    """
+    data = np.asarray(values, dtype=float).ravel()
+    if not bool(np.all(np.isfinite(data))):
+        raise ValueError("e_divisive: a value is not finite: leave out what was not measured")
+    if least < 2:
+        raise ValueError(f"e_divisive: segments need at least 2 values, not {least}")
+    generator = np.random.default_rng(seed)
+    bounds = [0, int(data.size)]
+    found: list[ChangePoint] = []
+    while True:
+        statistic, place = _best_split(data, bounds, least)
+        if place == 0:
+            break
+        reached = 1
+        for _ in range(permutations):
+            shuffled = data.copy()
+            for first, last in zip(bounds, bounds[1:]):
+                shuffled[first:last] = generator.permutation(data[first:last])
+            reached += _best_split(shuffled, bounds, least)[0] >= statistic
+        p = reached / (permutations + 1)
+        if p >= alpha:
+            break
+        found.append(ChangePoint(place, p))
+        bounds = sorted([*bounds, place])
+    return sorted(found, key=lambda point: point.index)
+
+
+def _best_split(data: Floats, bounds: Sequence[int], least: int) -> tuple[float, int]:
+    """The largest energy statistic over all places inside the segments, and the place; (0, 0) if none is
+    long enough."""
+    best, place = 0.0, 0
+    for first, last in zip(bounds, bounds[1:]):
+        n = last - first
+        if n < 2 * least:
+            continue
+        segment = data[first:last]
+        # Sums of distances within the first k values, within the others and across, for all k at once.
+        distance = np.abs(segment[:, None] - segment[None, :])
+        block = np.zeros((n + 1, n + 1))
+        block[1:, 1:] = distance.cumsum(axis=0).cumsum(axis=1)
+        k = np.arange(least, n - least + 1)
+        before = block[k, k]
+        across = block[k, n] - before
+        after = block[n, n] - before - 2 * across
+        m = n - k
+        between = 2 * across / (k * m) - before / (k * (k - 1)) - after / (m * (m - 1))
+        statistics = k * m / n * between
+        at = int(np.argmax(statistics))
+        if statistics[at] > best:
+            best, place = float(statistics[at]), first + int(k[at])
+    return best, place
