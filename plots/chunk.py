@@ -5,13 +5,11 @@ SPDX-License-Identifier: MIT
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from plots import style
 from scripts import results, stats
@@ -30,6 +28,17 @@ class Series:
     ratios: list[stats.Estimate]
     best: int
     best_wall: stats.Estimate  # ns per iteration
+
+    @property
+    def near(self) -> tuple[int, int]:
+        """The chunk sizes around the best, all measured ones of which are within 5% of it."""
+        at = self.chunks.index(self.best)
+        first, last = at, at
+        while first > 0 and self.ratios[first - 1].median <= NEAR:
+            first -= 1
+        while last + 1 < len(self.chunks) and self.ratios[last + 1].median <= NEAR:
+            last += 1
+        return self.chunks[first], self.chunks[last]
 
 
 def series(launches: pd.DataFrame) -> list[Series]:
@@ -53,61 +62,79 @@ def best_chunk(rows: pd.DataFrame) -> int:
     return int(table.sub(table.mean(axis=1), axis=0).median().idxmin())
 
 
-def label_text(one: Series) -> tuple[str, str]:
-    return one.label, f"best: {one.best} ({style.duration(one.best_wall.median)})"
+def describe_near(one: Series) -> str:
+    """ "within 5%: 4 to 32"; open where no larger or smaller chunk size was measured."""
+    first, last = one.near
+    return f"within 5%: {first:,} to {last:,}" if first < last else f"within 5%: only {first:,}"
 
 
-def draw(run: results.Run, rows: pd.DataFrame) -> Figure:
+def lines_of(found: list[Series]) -> list[style.Line]:
+    return [
+        style.Line(
+            one.strategy,
+            one.label,
+            [float(chunk) for chunk in one.chunks],
+            one.ratios,
+            (f"best: {one.best:,} ({style.duration(one.best_wall.median)})", describe_near(one)),
+        )
+        for one in found
+    ]
+
+
+def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     """One panel for each batch, one line for each strategy."""
     launches = results.launch_values(rows, "wall_ns")
-    launches = launches[launches["chunk_size"].notna()]
+    launches = launches[launches["chunk_size"].notna() & launches["round"].notna()]
     batches = [
         (style.describe_batch(some.iloc[0]), series(some))
         for _, some in launches.groupby(list(style.BATCH), sort=False, dropna=False)
     ]
-    numbers = [ratio.n for _, lines in batches for one in lines for ratio in one.ratios]
+    numbers = [ratio.n for _, found in batches for one in found for ratio in one.ratios]
+    panels = [(heading, lines_of(found)) for heading, found in batches]
     figure = style.new_figure()
     grid = style.panels(
         figure,
         "Which chunk size is fastest, and how much does another one cost?",
         "Wall time over that of the same strategy's own best chunk size, paired by round: median and 95% interval by "
         f"order statistics, {style.counts(numbers)} per point. The best is 1 by definition and, being picked from "
-        f"these launches, a little flattered. {style.describe_machine(run, rows)}{style.describe_undrawn(rows)}",
-        [PANEL_HEIGHT] * len(batches),
+        "these launches, a little flattered. Within 5%: the chunk sizes around the best whose median ratio is at most "
+        f"{NEAR}.{style.describe_source(run, rows)}",
+        [style.line_height(lines, PANEL_HEIGHT) for _, lines in panels],
         left=0.75,
-        right=style.label_margin([label_text(one) for _, lines in batches for one in lines]),
+        right=style.label_margin([one.texts for _, lines in panels for one in lines]),
     )
-    for i, (heading, lines) in enumerate(batches):
+    for i, (heading, lines) in enumerate(panels):
         draw_batch(figure.add_subplot(grid[i]), heading, lines)
+    figure.data = pd.DataFrame(
+        [
+            {"batch": heading, "series": one.label, "chunk_size": chunk}
+            | style.point(ratio, "time_over_best")
+            for heading, found in batches
+            for one in found
+            for chunk, ratio in zip(one.chunks, one.ratios)
+        ]
+    )
     return figure
 
 
-def draw_batch(axes: Any, heading: str, lines: list[Series]) -> None:
-    marks = style.marks([(one.strategy, one.label) for one in lines])
-    chunks = sorted({chunk for one in lines for chunk in one.chunks})
-    tops = [max(r.median, r.high if r.has_interval else 0) for one in lines for r in one.ratios]
-    bottoms = [min(r.median, r.low if r.has_interval else math.inf) for one in lines for r in one.ratios]
-    span = max(1.2, max(tops)) - 1
+def draw_batch(axes: Any, heading: str, lines: list[style.Line]) -> None:
+    chunks = sorted({int(chunk) for one in lines for chunk in one.xs})
+    low, high = style.bounds([ratio for one in lines for ratio in one.ys])
     axes.set_xscale("log", base=2)
     axes.set_xlim(chunks[0] / 1.25, chunks[-1] * 1.25)
-    axes.set_ylim(min(1 - 0.12 * span, min(bottoms) - 0.03 * span), 1 + 1.1 * span)
+    if high > 6:  # what costs many times as much would press the rest into one line
+        axes.set_yscale("log")
+        axes.set_ylim(min(0.9, low / 1.05), high * 1.15)
+        style.set_log_axis(axes.yaxis, style.log_ticks(0.5, high * 1.15))
+    else:
+        span = max(1.2, high) - 1
+        axes.set_ylim(min(1 - 0.12 * span, low - 0.03 * span), 1 + 1.1 * span)
     axes.axhspan(1, NEAR, color=style.BAND, zorder=0)
     style.note(axes, chunks[:2], NEAR, "within 5% of the best")
     axes.grid(axis="y")
-    for one in lines:
-        mark = marks[one.strategy, one.label]
-        axes.errorbar(one.chunks, [ratio.median for ratio in one.ratios], yerr=style.bars(one.ratios), color=mark.color,
-                      marker=mark.marker, markerfacecolor=mark.face, linestyle=mark.dash, capsize=3, zorder=3)  # fmt: skip
+    style.draw_lines(axes, lines)
     style.set_log_axis(axes.xaxis, chunks)
     axes.set_xlabel("chunk size, tasks")
     axes.set_ylabel("time / best time")
     axes.set_title(heading, loc="left", fontsize=style.SIZE["panel"])
-    style.label_ends(
-        axes,
-        [
-            style.Label(
-                one.chunks[-1], one.ratios[-1].median, label_text(one), marks[one.strategy, one.label]
-            )
-            for one in lines
-        ],
-    )
+    style.label_lines(axes, lines)

@@ -5,12 +5,12 @@ SPDX-License-Identifier: MIT
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from plots import style
 from scripts import results, stats
@@ -104,21 +104,33 @@ def describe_metg(metg: stats.Metg) -> str:
     return f"{text} [{style.duration(metg.low)}, {high}]"
 
 
-def draw(run: results.Run, rows: pd.DataFrame) -> Figure:
+def floor_ns(rows: pd.DataFrame) -> stats.Estimate | None:
+    """What the harness itself takes per task: the smallest task there is (multiply of one item, sequential, chunk 1).
+    None where it was not measured."""
+    rows = rows[(rows["workload"] == "multiply") & (rows["task_size"] == 1) & (rows["chunk_size"] == 1)]
+    launches = results.launch_values(rows[rows["strategy"] == "sequential"], "wall_ns")
+    if not len(launches):
+        return None
+    return stats.median_interval(launches["value"] / launches["tasks"].astype(float))
+
+
+def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     """One panel for each workload, one line for each strategy."""
     launches = results.launch_values(rows, "wall_ns")
-    panels = []
+    found = []
     for (workload, form), some in launches.groupby(["workload", "format"], sort=False):
         lines = series(some)
         if lines:
-            panels.append((f"{workload} {form}".strip(), lines))
-    if not panels:
+            found.append((f"{workload} {form}".strip(), lines))
+    if not found:
         raise results.ResultsError(
             "the granularity rows have no strategy beside a sequential cell of the same task size and round: "
             "measure them together, as the sweep granularity does"
         )
-    numbers = [e.n for _, lines in panels for one in lines for e in one.efficiency]
+    floor = floor_ns(rows)
+    numbers = [e.n for _, lines in found for one in lines for e in one.efficiency]
     figure = style.new_figure()
+    texts = [line.texts for _, lines in found for line in map(line_of, lines)]
     grid = style.panels(
         figure,
         "From which task size on is a parallel strategy worth it?",
@@ -126,15 +138,40 @@ def draw(run: results.Run, rows: pd.DataFrame) -> Figure:
         f"interval by order statistics, {style.counts(numbers)} per point. METG: the smallest task that still reaches "
         "the threshold, interpolated, with its 95% bootstrap interval over rounds as a bar on the threshold. Ring: "
         "break-even, the smallest task measured from which on the speed-up's interval lies above 1."
-        f"{max((describe_cut(lines) for _, lines in panels), key=len)} "
-        f"{style.describe_machine(run, rows)}{style.describe_undrawn(rows)}",
-        [PANEL_HEIGHT] * len(panels),
+        f"{describe_floor(floor)}{max((describe_cut(lines) for _, lines in found), key=len)}"
+        f"{style.describe_source(run, rows)}",
+        [style.line_height([line_of(one) for one in lines], PANEL_HEIGHT) for _, lines in found],
         left=0.75,
-        right=style.label_margin([label_text(one) for _, lines in panels for one in lines]),
+        right=style.label_margin(texts),
     )
-    for i, (heading, lines) in enumerate(panels):
-        draw_panel(figure.add_subplot(grid[i]), heading, lines)
+    for i, (heading, lines) in enumerate(found):
+        draw_panel(figure.add_subplot(grid[i]), heading, lines, floor)
+    figure.data = pd.DataFrame(
+        [
+            {"workload": heading, "series": one.label, "workers": one.workers, "task_ns": task_ns}
+            | style.point(estimate, "efficiency")
+            for heading, lines in found
+            for one in lines
+            for task_ns, estimate in zip(one.task_ns, one.efficiency)
+        ]
+    )
     return figure
+
+
+def describe_floor(floor: stats.Estimate | None) -> str:
+    if floor is None:
+        return ""
+    return f" Hatched: what the harness itself takes per task, at most {style.interval(floor)} ns."
+
+
+def line_of(one: Series) -> style.Line:
+    return style.Line(
+        one.strategy,
+        one.label,
+        [ns / 1e3 for ns in one.task_ns],
+        [style.scaled(e, 0.01) for e in one.efficiency],
+        (describe_metg(one.metg), describe_break_even(one)),
+    )
 
 
 def highest(lines: list[Series]) -> float:
@@ -149,17 +186,22 @@ def describe_cut(lines: list[Series]) -> str:
     return " An interval that reaches the upper edge goes on beyond it." if cut else ""
 
 
-def draw_panel(axes: Any, heading: str, lines: list[Series]) -> None:
-    marks = style.marks([(one.strategy, one.label) for one in lines])
-    every = [ns / 1e3 for one in lines for ns in one.task_ns]
+def draw_panel(axes: Any, heading: str, lines: list[Series], floor: stats.Estimate | None = None) -> None:
+    drawn = [line_of(one) for one in lines]
+    marks = style.line_marks(drawn)
+    every = [x for one in drawn for x in one.xs]
     low, high = min(every) / 1.4, max(every) * 1.4
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     top = highest(lines)
     axes.set_ylim(0, top)
-    axes.set_yticks(range(0, int(top) + 1, 20 if top < 200 else 50))
+    axes.set_yticks(range(0, int(top) + 1, 20 if top < 200 else 50 * math.ceil(top / 500)))
     axes.grid(True)
     axes.axhline(100, color=style.MUTED, linewidth=0.8)
+    if floor is not None and floor.median / 1e3 > low:
+        axes.axvspan(
+            low, floor.median / 1e3, facecolor="none", edgecolor=style.GRID, hatch="///", linewidth=0
+        )
     coarse = sorted(set(every))[-2:]  # where the curves are high above the references
     for workers in sorted({one.workers for one in lines}):
         threshold = 100 * stats.metg_threshold(workers)
@@ -167,52 +209,22 @@ def draw_panel(axes: Any, heading: str, lines: list[Series]) -> None:
         reference(axes, coarse, threshold, "--", f"METG threshold {threshold:.0f}%{suffix}")
         if workers > 1:
             reference(axes, coarse, 100 / workers, ":", f"as fast as sequential{suffix}")
-    for one in lines:
-        mark = marks[one.strategy, one.label]
-        x, y = [ns / 1e3 for ns in one.task_ns], [100 * e.median for e in one.efficiency]
-        errors = [[100 * length for length in side] for side in style.bars(one.efficiency)]
-        axes.errorbar(x, y, yerr=errors, color=mark.color, marker=mark.marker, markerfacecolor=mark.face,
-                      linestyle=mark.dash, capsize=3, zorder=3)  # fmt: skip
+    style.draw_lines(axes, drawn)
+    for one, line in zip(lines, drawn):
+        mark = marks[line.strategy, line.label]
         if one.metg.kind == "reached" and not np.isnan(one.metg.low):
             ends = [one.metg.low / 1e3, min(one.metg.high / 1e3, high)]
-            axes.plot(
-                ends,
-                [100 * stats.metg_threshold(one.workers)] * 2,
-                color=mark.color,
-                marker="|",
-                markersize=9,
-            )
+            threshold = 100 * stats.metg_threshold(one.workers)
+            axes.plot(ends, [threshold] * 2, color=mark.color, marker="|", markersize=9)
         if one.break_even_ns is not None:
             at = one.task_ns.index(one.break_even_ns)
-            axes.plot(
-                [x[at]],
-                [y[at]],
-                marker="o",
-                markersize=14,
-                markerfacecolor="none",
-                markeredgecolor=mark.color,
-                zorder=4,
-            )
+            axes.plot([line.xs[at]], [line.ys[at].median], marker="o", markersize=14, markerfacecolor="none",
+                      markeredgecolor=mark.color, zorder=4)  # fmt: skip
     style.set_log_axis(axes.xaxis, style.log_ticks(low, high))
     axes.set_xlabel("task granularity: time of one task alone, µs")
     axes.set_ylabel("efficiency, %")
     axes.set_title(heading, loc="left", fontsize=style.SIZE["panel"])
-    style.label_ends(
-        axes,
-        [
-            style.Label(
-                one.task_ns[-1] / 1e3,
-                100 * one.efficiency[-1].median,
-                label_text(one),
-                marks[one.strategy, one.label],
-            )
-            for one in lines
-        ],
-    )
-
-
-def label_text(one: Series) -> tuple[str, ...]:
-    return one.label, describe_metg(one.metg), describe_break_even(one)
+    style.label_lines(axes, drawn)
 
 
 def describe_break_even(one: Series) -> str:

@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +24,7 @@ from matplotlib.textpath import TextToPath
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from scripts import stats
-from scripts.results import FACTORS, STATUSES, Run
+from scripts.results import FACTORS, STATUSES, ResultsError, Run
 
 # Okabe and Ito's colours, told apart with every common colour blindness. Their yellow comes last: pale on white.
 PALETTE: Final = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8A6F00")
@@ -32,6 +33,8 @@ DASHES: Final = ("-", "--", "-.", ":")
 INK: Final = "#222222"
 MUTED: Final = "#666666"
 BAND: Final = "#E8EEF4"
+GRID: Final = "#DDDDDD"
+PAPER: Final = "#FFFFFF"
 
 # In the order of the program's table; any other strategy takes the next place.
 STRATEGIES: Final = (
@@ -46,6 +49,12 @@ STRATEGIES: Final = (
     "std_par",
     "tbb",
     "tbb_tasks",
+    "global_lock",
+    "async_io",
+    "process_per_task",
+    "fork_pool",
+    "fork_pool_shm",
+    "mpi",
 )
 
 # What makes two cells the same batch: only these may be compared with each other.
@@ -64,8 +73,9 @@ SETTINGS: Final = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
-    "grid.color": "#DDDDDD",
+    "grid.color": GRID,
     "grid.linewidth": 0.6,
+    "hatch.linewidth": 0.6,
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "xtick.labelcolor": INK,
@@ -76,6 +86,23 @@ SETTINGS: Final = {
     "svg.fonttype": "path",
     "savefig.dpi": 150,
 }
+
+
+# Whether figures are drawn without their title and caption, for a page that prints those itself.
+_bare: ContextVar[bool] = ContextVar("bare", default=False)
+
+
+class NothingToShow(ResultsError):
+    """These rows do not speak of what the figure shows; those of another sweep may."""
+
+
+class Picture(Figure):  # type: ignore[misc]
+    """A figure with what a reader needs beside it: `heading` and `caption` in words, and `data`, the numbers that are
+    drawn, one row per point, with the unit in each column's name."""
+
+    heading: str = ""
+    caption: str = ""
+    data: pd.DataFrame = pd.DataFrame()
 
 
 @dataclass(frozen=True)
@@ -93,12 +120,19 @@ class Mark:
 
 
 @contextmanager
-def settings() -> Iterator[None]:
-    """This style, for the figures drawn and saved inside; nothing outside changes."""
+def settings(*, bare: bool = False) -> Iterator[None]:
+    """This style, for the figures drawn and saved inside; nothing outside changes. `bare`: titles and captions are
+    left to the page, and texts stay texts."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(SETTINGS)
-        yield
+        if bare:
+            matplotlib.rcParams.update({"svg.fonttype": "none"})
+        token = _bare.set(bare)
+        try:
+            yield
+        finally:
+            _bare.reset(token)
 
 
 def marks(series: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Mark]:
@@ -205,6 +239,41 @@ def bars(estimates: Sequence[stats.Estimate]) -> list[list[float]]:
     ]
 
 
+def bounds(estimates: Sequence[stats.Estimate]) -> tuple[float, float]:
+    """The smallest and the largest value that these medians and intervals reach."""
+    lows = [e.low if e.has_interval else e.median for e in estimates]
+    highs = [e.high if e.has_interval else e.median for e in estimates]
+    return min(lows), max(highs)
+
+
+def scaled(estimate: stats.Estimate, unit: float) -> stats.Estimate:
+    """The same in another unit: divided by `unit`."""
+    return stats.Estimate(estimate.median / unit, estimate.low / unit, estimate.high / unit, estimate.n)
+
+
+def unit_of(ns: float) -> tuple[float, str]:
+    """The unit in which `ns` is a handy number, and its name."""
+    for factor, name in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
+        if ns >= factor:
+            return factor, name
+    return 1.0, "ns"
+
+
+def size_unit(size: float) -> tuple[float, str]:
+    """The unit in which `size` bytes are a handy number, and its name."""
+    for factor, name in ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB")):
+        if size >= factor:
+            return factor, name
+    return 1.0, "bytes"
+
+
+def point(estimate: stats.Estimate | None, name: str) -> dict[str, Any]:
+    """An estimate as columns of a figure's data: its median under `name`, its interval and n beside it."""
+    if estimate is None or estimate.n == 0:
+        return {name: math.nan, "low": math.nan, "high": math.nan, "n": 0}
+    return {name: estimate.median, "low": estimate.low, "high": estimate.high, "n": estimate.n}
+
+
 def counts(numbers: Sequence[int]) -> str:
     """ "n = 6 launches" or "n = 5 to 6 launches" of a point."""
     if not numbers:
@@ -242,6 +311,50 @@ def spread(wanted: Sequence[float], heights: Sequence[float], low: float, high: 
     for i, start, offset in zip(order, flat, offsets):
         centres[i] = start + offset
     return centres
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series over a common axis: its points from left to right, and small print for its label."""
+
+    strategy: str
+    label: str
+    xs: list[float]
+    ys: list[stats.Estimate]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return self.label, *self.notes
+
+
+def line_marks(lines: Sequence[Line]) -> dict[tuple[str, str], Mark]:
+    return marks([(one.strategy, one.label) for one in lines])
+
+
+def draw_lines(axes: Any, lines: Sequence[Line]) -> None:
+    """Each line with its points and intervals."""
+    chosen = line_marks(lines)
+    for one in lines:
+        mark = chosen[one.strategy, one.label]
+        axes.errorbar(one.xs, [y.median for y in one.ys], yerr=bars(one.ys), color=mark.color, marker=mark.marker,
+                      markerfacecolor=mark.face, linestyle=mark.dash, capsize=3, zorder=3)  # fmt: skip
+
+
+def label_lines(axes: Any, lines: Sequence[Line]) -> None:
+    """A label at the right for each line, tied to its last point. Call it when limits and layout are final."""
+    chosen = line_marks(lines)
+    label_ends(
+        axes,
+        [Label(one.xs[-1], one.ys[-1].median, one.texts, chosen[one.strategy, one.label]) for one in lines],
+    )
+
+
+def line_height(lines: Sequence[Line], least: float) -> float:
+    """Inches that a panel needs to hold the labels of these lines beside it, at least `least`."""
+    large, small = 1.35 * SIZE["text"], 1.35 * SIZE["small"]
+    needed = sum(large + small * len(one.notes) + 5 for one in lines) / 72
+    return max(least, needed - 0.6)  # labels may go a little beyond the axes
 
 
 SAMPLE: Final = 24.0  # points: the piece of line before a label
@@ -310,7 +423,7 @@ def label_ends(axes: Any, labels: Sequence[Label]) -> None:
             )
             axes.text(
                 x_axes, y_axes, text, transform=axes.transAxes, ha="left", va="center_baseline",
-                fontsize=SIZE["text"] if i == 0 else SIZE["small"], color=mark.color if i == 0 else MUTED,
+                fontsize=SIZE["text"] if i == 0 else SIZE["small"], color=INK if i == 0 else MUTED,
                 weight="bold" if i == 0 else "normal",
             )  # fmt: skip
 
@@ -339,6 +452,15 @@ def log_ticks(low: float, high: float) -> list[float]:
     return [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
 
 
+def thin(ticks: Sequence[float], factor: float) -> list[float]:
+    """The ticks, without those that stand closer than `factor` to the one before; the last one stays."""
+    kept: list[float] = []
+    for tick in reversed(ticks):
+        if not kept or kept[-1] / tick >= factor:
+            kept.append(tick)
+    return kept[::-1]
+
+
 def set_log_axis(axis: Any, ticks: Sequence[float], show: Any = None) -> None:
     """Exactly these ticks, in plain numbers, and no minor ones."""
     axis.set_major_locator(FixedLocator(list(ticks)))
@@ -346,15 +468,15 @@ def set_log_axis(axis: Any, ticks: Sequence[float], show: Any = None) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def new_figure() -> Figure:
+def new_figure() -> Picture:
     """An empty figure, without pyplot, so that nothing global is touched. panels() gives it its height."""
-    figure = Figure(figsize=(WIDTH, 1))
+    figure = Picture(figsize=(WIDTH, 1))
     FigureCanvasAgg(figure)
     return figure
 
 
 def panels(
-    figure: Figure,
+    figure: Picture,
     title: str,
     caption: str,
     heights: Sequence[float],
@@ -366,8 +488,10 @@ def panels(
 ) -> Any:
     """Title above, caption below, and between them a grid: one row per height, a gap `between` columns. All in
     inches; the figure becomes as high as all of it needs."""
-    heading = wrap(title, WIDTH - 0.5, SIZE["title"], bold=True)
-    lines = wrap(caption, WIDTH - 0.5, SIZE["small"])
+    figure.heading, figure.caption = title, caption
+    bare = _bare.get()
+    heading = [] if bare else wrap(title, WIDTH - 0.5, SIZE["title"], bold=True)
+    lines = [] if bare else wrap(caption, WIDTH - 0.5, SIZE["small"])
     large, line, gap = 1.3 * SIZE["title"] / 72, 1.4 * SIZE["small"] / 72, 0.95
     bottom, top = len(lines) * line + 0.2, len(heading) * large + 0.5
     below_axes = 0.5
@@ -440,6 +564,11 @@ def describe_machine(run: Run, rows: pd.DataFrame) -> str:
     return f"On {', '.join(parts)}. Commit {commit}, run {run_id}."
 
 
+def describe_source(run: Run, rows: pd.DataFrame) -> str:
+    """The end of every caption: where the rows come from, and which of them are not in the picture."""
+    return f" {describe_machine(run, rows)}{describe_undrawn(rows)}"
+
+
 def describe_undrawn(rows: pd.DataFrame) -> str:
     """What was tried and is not in the picture, with the reason; "" if all is."""
     bad = rows[rows["status"] != "ok"]
@@ -470,3 +599,142 @@ def write(figure: Figure, folder: Path, name: str) -> list[Path]:
             temporary.unlink(missing_ok=True)
         written.append(path)
     return written
+
+
+# Lists of cells with a dot for each measure: how most figures of single values look.
+
+ROW_HEIGHT: Final = 0.3  # inches
+WIDE: Final = 20.0  # values that differ by more than this factor get a logarithmic axis
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A value with its interval, in the column's own unit, and how it reads; without a value the words alone."""
+
+    value: stats.Estimate | None
+    text: str
+    tick: float | None = None  # a grey mark to compare with
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell: its name, the series that gives it its mark, and a dot per column."""
+
+    label: str
+    strategy: str
+    dots: tuple[Dot, ...]
+    series: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What the dots of one column say."""
+
+    label: str
+    unit: Callable[[float], tuple[float, str]] | None = None  # chosen by the largest value
+    reference: float | None = None  # a dotted line
+
+
+def dot_panels(
+    figure: Picture,
+    title: str,
+    caption: str,
+    batches: Sequence[tuple[str, Sequence[Row]]],
+    columns: Sequence[Column],
+) -> None:
+    """A band for each batch, one line in it for each row, one panel beside the other for each column."""
+    every = [row for _, rows in batches for row in rows]
+    texts = [
+        max((text_width(row.dots[i].text, SIZE["small"]) for row in every), default=0.0)
+        for i in range(len(columns))
+    ]
+    grid = panels(
+        figure,
+        title,
+        caption,
+        [ROW_HEIGHT * (len(rows) + 0.4) for _, rows in batches],
+        columns=len(columns),
+        left=0.35 + max((text_width(row.label, SIZE["text"]) for row in every), default=0.0),
+        right=0.3 + texts[-1],
+        between=0.4 + max(texts[:-1], default=0.0),
+    )
+    for i, (heading, rows) in enumerate(batches):
+        for j, column in enumerate(columns):
+            axes = figure.add_subplot(grid[i, j])
+            _draw_dots(axes, column, rows, j)
+            if j == 0:
+                axes.set_yticks(range(len(rows)), [row.label for row in rows])
+                axes.set_title(heading, loc="left", fontsize=SIZE["panel"], color=INK)
+
+
+def _draw_dots(axes: Any, column: Column, rows: Sequence[Row], j: int) -> None:
+    values = [value for row in rows if (value := row.dots[j].value) is not None and value.n]
+    low, high = bounds(values) if values else (0.0, 1.0)
+    scale, unit = column.unit(high) if column.unit else (1.0, "")
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_yticks([])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    chosen = marks([(row.strategy, row.series) for row in rows])
+    for y, row in enumerate(rows):
+        mark, dot = chosen[row.strategy, row.series], row.dots[j]
+        if dot.value is not None and dot.value.n:
+            value = scaled(dot.value, scale)
+            axes.errorbar([value.median], [y], xerr=bars([value]), color=mark.color, marker=mark.marker,
+                          markerfacecolor=mark.face, capsize=3, linestyle="none", zorder=3, clip_on=False)  # fmt: skip
+        if dot.tick is not None:
+            axes.plot([dot.tick / scale], [y], marker="|", markersize=13, color=MUTED, zorder=2)
+        axes.text(1.03, y, dot.text, transform=axes.get_yaxis_transform(), va="center", fontsize=SIZE["small"],
+                  color=INK)  # fmt: skip
+    if values and low > 0 and high / low > WIDE:
+        axes.set_xscale("log")
+        pad = (high / low) ** 0.08
+        left, right = low / scale / pad, high / scale * pad
+        axes.set_xlim(left, right)
+        ticks = log_ticks(left, right)
+        set_log_axis(axes.xaxis, ticks[:: max(1, math.ceil(len(ticks) / 4))])
+    else:
+        shown = [high, column.reference or 0.0, *(row.dots[j].tick or 0.0 for row in rows)]
+        axes.set_xlim(0, 1.06 * max(shown) / scale)
+    axes.grid(axis="x")
+    if column.reference is not None:
+        axes.axvline(column.reference / scale, color=MUTED, linestyle=":", linewidth=1)
+    axes.set_xlabel(f"{column.label}, {unit}" if unit else column.label)
+
+
+def with_unit(unit: Callable[[float], tuple[float, str]]) -> Callable[[stats.Estimate], str]:
+    """How an estimate reads in the unit that suits it: "1.92 [1.88, 1.95] ms"."""
+
+    def text(estimate: stats.Estimate) -> str:
+        if estimate.n == 0:
+            return "unknown"
+        scale, name = unit(estimate.median)
+        return f"{interval(estimate, lambda value: digits(value / scale))} {name}"
+
+    return text
+
+
+time_text: Final = with_unit(unit_of)
+size_text: Final = with_unit(size_unit)
+
+
+def describe_cells(launches: pd.DataFrame, axis: Sequence[str] = ("workers",)) -> Any:
+    """A name for each row's cell within its batch: its series and its workers."""
+    names = label_series(launches, axis=axis)
+    alone = (launches["strategy"] == "sequential") & (launches["workers"] == 1)
+    workers = launches["workers"].map(lambda value: describe("workers", value))
+    return names + workers.where(~alone, "")
+
+
+def rank_cells(launches: pd.DataFrame) -> list[tuple[Any, pd.DataFrame]]:
+    """The launches of each cell, in the order of the program's table of strategies, then by name and workers."""
+    names = label_series(launches, axis=("workers",))
+    cells = [(rows.iloc[0], rows) for _, rows in launches.groupby("cell_id", sort=False)]
+    return sorted(
+        cells,
+        key=lambda pair: (
+            strategy_rank(pair[0]["strategy"]),
+            str(names[pair[1].index[0]]),
+            int(pair[0]["workers"]),
+        ),
+    )

@@ -10,24 +10,54 @@ from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
-from matplotlib.figure import Figure as Canvas
 
-from plots import chunk, granularity, strategies
+from plots import (
+    chunk,
+    cpu,
+    delivery,
+    files,
+    granularity,
+    kernels,
+    limit,
+    map,
+    quality,
+    stages,
+    strategies,
+    workers,
+)
+from plots.style import Picture
 from scripts.results import Run
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure draws the rows whose sweep's last dotted part is `group`; its files are named after it."""
+    """A figure draws the rows of some groups of a sweep (a group is the last dotted part of `sweep`); its files are
+    named after it. `groups`: the group of the figure's own name if none is given; ("*",): all rows of the run.
+    `fill`: the sweeps that measure what it shows."""
 
-    group: str
+    name: str
     question: str
-    draw: Callable[[Run, pd.DataFrame], Canvas]
+    draw: Callable[[Run, pd.DataFrame], Picture]
+    fill: str
+    groups: tuple[str, ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return self.groups or (self.name,)
 
 
 # In the order in which a reader asks.
 FIGURES: Final = (
-    Figure("strategies", "Which strategy is fastest here?", strategies.draw),
-    Figure("granularity", "From which task size on?", granularity.draw),
-    Figure("chunk", "With which chunk size?", chunk.draw),
+    Figure("strategies", "Which strategy is fastest here?", strategies.draw, "quick"),
+    Figure("map", "Which one wins where?", map.draw, "quick"),
+    Figure("granularity", "From which task size on?", granularity.draw, "quick", ("granularity", "floor")),
+    Figure("chunk", "With which chunk size?", chunk.draw, "quick"),
+    Figure("workers", "How far does it scale?", workers.draw, "quick", ("workers", "strategies")),
+    Figure("limit", "How far from the limit?", limit.draw, "quick"),
+    Figure("files", "What do files cost?", files.draw, "quick", ("files", "split")),
+    Figure("kernels", "How fast is each kernel?", kernels.draw, "quick", ("kernels", "kernels_etl")),
+    Figure("stages", "Where does the time go?", stages.draw, "quick", ("strategies", "kernels_etl")),
+    Figure("cpu", "What does it cost in CPU time?", cpu.draw, "quick", ("strategies",)),
+    Figure("delivery", "What does each delivery cost?", delivery.draw, "quick"),
+    Figure("quality", "How good is this run?", quality.draw, "quick", ("*",)),
 )

@@ -136,6 +136,21 @@ def efficiency(
     return result
 
 
+def serial_share(workers: npt.ArrayLike, speed_ups: npt.ArrayLike) -> Floats:
+    """Amdahl's serial share s of each row of `speed_ups` (one column per worker count): 1 / speed-up = s + (1 - s) /
+    workers, by least squares. Negative where the speed-up is more than the workers. Throws ValueError if no column has
+    more than one worker, since nothing could be fitted."""
+    count = np.asarray(workers, dtype=float)
+    matrix = np.atleast_2d(np.asarray(speed_ups, dtype=float))
+    if matrix.shape[1] != count.size or not bool(np.any(count > 1)) or not bool(np.all(matrix > 0)):
+        raise ValueError(
+            "serial_share: one column of positive speed-ups per worker count, one of them above 1"
+        )
+    gain = 1 - 1 / count
+    result: Floats = ((1 / matrix - 1 / count) @ gain) / (gain @ gain)
+    return result
+
+
 def metg_threshold(workers: int) -> float:
     """The efficiency that counts as effective: 50%, but half-way between 1 and 1/P with two or three workers,
     where `sequential` itself would score close to 50% or more. One worker can gain nothing: 50% is where

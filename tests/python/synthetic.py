@@ -109,6 +109,11 @@ def observations(
                     row["iterations"] = iterations
                     row["wall_ns"] = round(wall_ns(a_cell) * factor * iterations)
                     row["user_cpu_ns"] = row["wall_ns"]
+                    row["system_cpu_ns"] = row["wall_ns"] // 4
+                    row["first_result_ns"] = row["wall_ns"] // a_cell["tasks"]
+                    if a_cell["workload"] in ("etl", "copy"):
+                        for stage, part in (("extract_ns", 0.3), ("transform_ns", 0.4), ("load_ns", 0.2)):
+                            row[stage] = round(part * row["wall_ns"] * a_cell["workers"])
                     row["cpu_percent"] = "100.5"
                     row["peak_rss_bytes"] = 4_000_000
                     row["involuntary_switches"] = 0
@@ -172,4 +177,52 @@ def quick_cells(workers: int = 2) -> list[Cell]:
             cells.append(cell(**shared))
             small: Cell = {"workload": "spin", "kernel": "", "format": "", "tasks": 4096, "task_size": 800}
             cells.append(cell(**shared, **small, task_ns=2_000))
+    return cells
+
+
+def full_cells(workers: int = 2) -> list[Cell]:
+    """A cell or more for every figure: what the full sweeps measure, in small."""
+    cells: list[Cell] = []
+    parallel = ("std_thread", "openmp", "tbb")
+
+    def add(sweep: str, **factors: Any) -> None:
+        cells.append(cell(sweep=sweep, **factors))
+        cells.extend(
+            cell(sweep=sweep, **{"workers": workers, **factors, "strategy": name}) for name in parallel
+        )
+
+    spin: Cell = {"workload": "spin", "kernel": "", "format": ""}
+    add("strategies")
+    for tasks, size in ((1, 24), (24, 1)):
+        add("files.files", tasks=tasks)
+        add("files.split", tasks=tasks, task_size=441_000 * size, task_ns=500_000 * size)
+    for size in (10, 1_000, 100_000):
+        add("granularity", **spin, tasks=128, task_size=size, task_ns=size)
+        for tasks in (2, 512):
+            add("map", **spin, tasks=tasks, task_size=size, task_ns=size)
+    cells.append(cell(sweep="granularity.floor", **{**spin, "workload": "multiply"}, task_size=1, task_ns=5))
+    for chunk in (1, 4, 16):
+        cells.extend(
+            cell(sweep="chunk", strategy=name, workers=workers, chunk_size=chunk) for name in parallel
+        )
+    cells.append(cell(sweep="workers"))
+    for count in sorted({1, 2, workers, 2 * workers}):
+        cells.extend(cell(sweep="workers", strategy=name, workers=count) for name in parallel)
+    for kernel in ("naive", "scalar", "avx2"):
+        noise: Cell = {"workload": "noise", "task_ns": 900_000 if kernel == "naive" else 9_000}
+        cells.append(cell(sweep="kernels.kernels", kernel=kernel, **noise))
+        cells.append(cell(sweep="kernels.kernels_etl", kernel=kernel, output_mode="new"))
+    for workload in ("etl", "copy"):
+        add(
+            "kernels.limit",
+            workload=workload,
+            output_mode="new",
+            task_ns=500_000 if workload == "etl" else 400_000,
+        )
+    for delivery in ("collected", "ordered", "unordered"):
+        for size in (1_024, 1_048_576):
+            add(
+                "delivery", workload="payload", kernel="", format="", delivery=delivery, tasks=256, task_size=size,
+                task_ns=size,
+            )  # fmt: skip
     return cells

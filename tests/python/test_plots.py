@@ -16,9 +16,23 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from plots import all as every
-from plots import chunk, granularity, strategies, style, table
+from plots import (
+    chunk,
+    delivery,
+    files,
+    granularity,
+    limit,
+    map,
+    quality,
+    stages,
+    strategies,
+    style,
+    table,
+    workers,
+)
 from scripts import results, stats
 from tests.python import synthetic
 
@@ -47,10 +61,17 @@ def launches_of(run: results.Run, group: str) -> Any:
 
 
 def texts(figure: Figure) -> list[Any]:
+    """Every text that is drawn; ticks beyond the end of an axis have one that is not."""
+    hidden = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+            hidden |= {id(tick.label1) for tick in ticks if not low <= tick.get_loc() <= high}
     return [
         artist
-        for artist in figure.findobj(lambda a: hasattr(a, "get_text"))
-        if artist.get_text().strip() and artist.get_visible()
+        for artist in figure.findobj(Text)
+        if artist.get_text().strip() and artist.get_visible() and id(artist) not in hidden
     ]
 
 
@@ -81,6 +102,29 @@ class Strategies(Folder):
         self.assertEqual([entry.label for entry in found], ["sequential", "openmp · 2 workers"])
         self.assertIsNone(found[1].speed_up)
         self.assertIn("no sequential to compare", written(strategies.draw(run, run.observations)))
+
+    def test_a_chunk_is_compared_with_the_same_chunk_of_sequential_where_there_is_one(self) -> None:
+        def wall(cell: synthetic.Cell) -> float:
+            return float({1: 8e6, 64: 1e6}[cell["chunk_size"]] / cell["workers"])
+
+        cells = [synthetic.cell(workload="multiply", chunk_size=c) for c in (1, 64)]
+        cells += [
+            synthetic.cell(workload="multiply", strategy="openmp", workers=2, chunk_size=c) for c in (1, 64)
+        ]
+        synthetic.write_run(self.folder, synthetic.observations(cells, wall, noise=0.001))
+        found = strategies.entries(launches_of(results.load(self.folder), "strategies"))
+        for entry in found[2:]:
+            assert entry.speed_up is not None
+            self.assertAlmostEqual(entry.speed_up.median, 2, delta=0.02)
+
+    def test_times_that_differ_by_orders_of_magnitude_get_a_logarithmic_axis(self) -> None:
+        cells = [synthetic.cell(), synthetic.cell(strategy="async", workers=2)]
+        run = self.load(cells)
+        self.assertEqual(strategies.draw(run, run.observations).axes[0].get_xscale(), "linear")
+        rows = synthetic.observations(cells, lambda c: 1e3 if c["strategy"] == "async" else 1e6)
+        synthetic.write_run(self.folder, rows)
+        run = results.load(self.folder)
+        self.assertEqual(strategies.draw(run, run.observations).axes[0].get_xscale(), "log")
 
     def test_what_varies_within_a_strategy_is_named(self) -> None:
         cells = [synthetic.cell(strategy="openmp", schedule=s, workers=2) for s in ("static", "guided")]
@@ -188,22 +232,174 @@ class Chunk(Folder):
         )
 
 
+class Scaling(Folder):
+    def test_a_known_serial_share_is_found_up_to_the_cpus_and_not_beyond(self) -> None:
+        def wall(cell: synthetic.Cell) -> float:
+            workers = min(cell["workers"], 4)  # 4 CPUs: more workers gain nothing
+            return float(1e7 * (0.1 + 0.9 / workers))
+
+        cells = [synthetic.cell(sweep="workers")]
+        cells += [synthetic.cell(sweep="workers", strategy="openmp", workers=p) for p in (1, 2, 4, 8, 16)]
+        synthetic.write_run(
+            self.folder, synthetic.observations(cells, wall, noise=0.002, rounds=9), {"workers": 4}
+        )
+        run = results.load(self.folder)
+        (one,) = workers.series(launches_of(run, "workers"), 4)
+        assert one.serial is not None
+        self.assertAlmostEqual(one.serial.median, 0.1, delta=0.005)
+        self.assertEqual(one.workers, [1, 2, 4, 8, 16])
+        self.assertAlmostEqual(one.speed_ups[-1].median, 1 / (0.1 + 0.9 / 4), delta=0.05)
+        self.assertIn("more workers than the 4 CPUs", written(workers.draw(run, run.observations)))
+
+    def test_one_worker_count_says_nothing_of_scaling(self) -> None:
+        cells = [
+            synthetic.cell(sweep="workers"),
+            synthetic.cell(sweep="workers", strategy="openmp", workers=2),
+        ]
+        run = self.load(cells)
+        self.assertEqual(workers.series(launches_of(run, "workers"), None), [])
+        _, remarks = every.draw_all(run, self.folder / "plots", ["workers"])
+        self.assertEqual(len(remarks), 1)
+        self.assertIn("measure the sweep workers", remarks[0])
+
+
+class Map(Folder):
+    def grid(self, noise: float) -> dict[tuple[int, int], map.Place]:
+        def wall(cell: synthetic.Cell) -> float:
+            start = {"sequential": 0, "openmp": 1_000, "tbb": 1_010}[cell["strategy"]]
+            return float(start + cell["tasks"] * cell["task_ns"] / cell["workers"])
+
+        cells = [
+            synthetic.cell(
+                sweep="map", workload="spin", strategy=s, workers=p, tasks=n, task_size=t, task_ns=t
+            )
+            for s, p in (("sequential", 1), ("openmp", 2), ("tbb", 2))
+            for n in (2, 1000)
+            for t in (10, 10_000)
+        ]
+        synthetic.write_run(self.folder, synthetic.observations(cells, wall, noise=noise, rounds=9))
+        run = results.load(self.folder)
+        return {(one.tasks, one.task_size): one for one in map.places(launches_of(run, "map"))}
+
+    def test_the_winner_of_each_place_is_the_fastest_and_its_margin_that_of_the_next(self) -> None:
+        grid = self.grid(noise=0.0005)
+        self.assertEqual({key: one.strategy for key, one in grid.items()}, {
+            (2, 10): "sequential", (2, 10_000): "openmp", (1000, 10): "openmp", (1000, 10_000): "openmp",
+        })  # fmt: skip
+        tiny = grid[2, 10]
+        assert tiny.margin is not None
+        self.assertAlmostEqual(tiny.margin.median, 1010 / 20, delta=1)
+        self.assertEqual(tiny.ties, ("sequential",))
+
+    def test_what_the_rounds_cannot_tell_apart_is_a_tie(self) -> None:
+        self.assertEqual(set(self.grid(noise=0.02)[1000, 10_000].ties), {"openmp", "tbb"})
+
+
+class Limit(Folder):
+    def test_the_etl_is_compared_with_the_copy_of_the_same_strategy_and_format(self) -> None:
+        run = self.load(synthetic.full_cells(4), noise=0.002, drift=0.3, rounds=9)
+        picture = limit.draw(run, results.select_group(run.observations, "limit"))
+        data = picture.data.set_index("cell")
+        self.assertAlmostEqual(data.at["tbb · 4 workers", "time_over_copy"], 1.25, delta=0.02)
+        self.assertAlmostEqual(data.at["tbb · 4 workers", "speed_up_over_workers_percent"], 100, delta=2)
+        self.assertEqual(data.at["sequential", "n"], 9)
+
+    def test_without_a_copy_it_says_which_sweep_to_run(self) -> None:
+        run = self.load([synthetic.cell(sweep="kernels.limit")])
+        _, remarks = every.draw_all(run, self.folder / "plots", ["limit"])
+        self.assertIn("measure the sweep kernels", remarks[0])
+
+
+class FilesOverTheirNumber(Folder):
+    def test_equal_files_show_the_time_per_file_and_cut_ones_the_time_of_all(self) -> None:
+        run = self.load(synthetic.full_cells(2), noise=0.002, drift=0)
+        data = files.draw(run, run.observations[run.observations["sweep"].str.startswith("files.")]).data
+        alone = data[data["series"] == "sequential"].set_index(["panel", "files"])
+        per_file, for_all = (alone[name].dropna() for name in ("time_per_file_ns", "time_for_all_ns"))
+        for value in per_file:
+            self.assertAlmostEqual(value / 500_000, 1, delta=0.01)
+        for value in for_all:
+            self.assertAlmostEqual(value / 12_000_000, 1, delta=0.01)
+        self.assertEqual((len(per_file), len(for_all)), (2, 2))
+
+
+class Stages(Folder):
+    def test_shares_are_those_of_the_wall_time_and_the_rest_is_shown(self) -> None:
+        run = self.load([synthetic.cell(), synthetic.cell(strategy="openmp", workers=4)])
+        alone, shared = stages.entries(run.observations)
+        for entry in (alone, shared):
+            self.assertEqual(stages.shares(entry), "30 + 40 + 20 + 10%")
+        self.assertAlmostEqual(alone.wall.median / shared.wall.median, 4, delta=0.4)
+
+    def test_rows_without_stage_times_are_said_to_have_none(self) -> None:
+        run = self.load([synthetic.cell(workload="spin")])
+        _, remarks = every.draw_all(run, self.folder / "plots", ["stages"])
+        self.assertIn("no launch says how long its stages took", remarks[0])
+
+
+class Quality(Folder):
+    def test_outliers_and_dirty_launches_are_marked_and_kept_in_the_order_of_execution(self) -> None:
+        rows = synthetic.observations([synthetic.cell(), synthetic.cell(workers=2)], drift=0, rounds=20)
+        for row in rows:
+            if row["launch"] == 7:
+                row["wall_ns"] *= 3
+            if row["launch"] == 9:
+                row["involuntary_switches"] = 2
+        synthetic.write_run(self.folder, rows[::-1])
+        run = results.load(self.folder)
+        ran = quality.executed(run.observations)
+        self.assertEqual(list(ran["launch"]), [str(n) for n in range(1, 41)])
+        self.assertEqual([i + 1 for i, yes in enumerate(ran["outlier"]) if yes], [7])
+        self.assertEqual([i + 1 for i, yes in enumerate(ran["dirty"]) if yes], [9])
+        self.assertAlmostEqual(ran["relative"][6], 3, delta=0.1)
+
+    def test_many_launches_do_not_make_a_large_file(self) -> None:
+        cells = [synthetic.cell(workers=p) for p in range(1, 41)]
+        run = self.load(cells, rounds=50, repetitions=1)
+        written_files, _ = every.draw_all(run, self.folder / "plots", ["quality"])
+        self.assertLess(max(path.stat().st_size for path in written_files), 400_000)
+
+
+class Deliveries(Folder):
+    def test_an_unmeasured_peak_is_said_and_never_zero(self) -> None:
+        rows = synthetic.observations(
+            [synthetic.cell(sweep="delivery", delivery=d) for d in ("collected", "ordered")]
+        )
+        for row in rows:
+            row["peak_rss_bytes"] = ""
+        synthetic.write_run(self.folder, rows)
+        run = results.load(self.folder)
+        picture = delivery.draw(run, run.observations)
+        self.assertIn("not measured here", written(picture))
+        self.assertTrue(picture.data["peak_rss_bytes"].isna().all())
+
+
+class Near(unittest.TestCase):
+    def test_the_range_within_5_percent_is_the_one_around_the_best(self) -> None:
+        ratios = [stats.Estimate(r, r, r, 6) for r in (1.04, 1.2, 1.03, 1.0, 1.05, 1.5)]
+        one = chunk.Series("openmp", "openmp", [1, 2, 4, 8, 16, 32], ratios, 8, ratios[0])
+        self.assertEqual(one.near, (4, 16))
+        self.assertEqual(chunk.describe_near(one), "within 5%: 4 to 16")
+
+
 class EveryFigure(Folder):
     def draw(self, run: results.Run) -> list[tuple[str, Figure]]:
-        with style.settings():
-            return [
-                (f.group, f.draw(run, results.select_group(run.observations, f.group))) for f in table.FIGURES
-            ]
+        drawn = [(drawing.name, picture) for drawing, picture in every.draw_each(run)]
+        return [(name, picture) for name, picture in drawn if not isinstance(picture, str)]
 
     def test_no_text_overlaps_another_or_leaves_the_picture(self) -> None:
         machine = {**synthetic.MACHINE, "cpu": {"model": "A Very Long Processor Name Indeed, " * 4}}
         for workers in (2, 128):
-            cells = synthetic.quick_cells(workers)
+            cells = [*synthetic.quick_cells(workers), *synthetic.full_cells(workers)]
             rows = synthetic.observations(
                 cells, status=lambda c: ("ok", "") if c["chunk_size"] != 4 else ("failed", "x " * 90)
             )
             synthetic.write_run(self.folder, rows, machine)
-            for group, figure in self.draw(results.load(self.folder)):
+            drawn = self.draw(results.load(self.folder))
+            self.assertLessEqual(
+                {figure.name for figure in table.FIGURES}, {name.rpartition("-")[2] for name, _ in drawn}
+            )
+            for group, figure in drawn:
                 with self.subTest(group=group, workers=workers), style.settings():
                     figure.canvas.draw()
                     page = figure.bbox
@@ -221,12 +417,12 @@ class EveryFigure(Folder):
                             self.assertFalse(overlap(box, second), f"'{text}' overlaps '{other}'")
 
     def test_captions_carry_n_machine_commit_and_run(self) -> None:
-        for group, figure in self.draw(self.load(synthetic.quick_cells())):
+        for group, figure in self.draw(self.load(synthetic.full_cells())):
             with self.subTest(group=group):
                 text = written(figure)
                 for part in (
-                    "95% interval",
-                    "n = 6 launches",
+                    *(() if group.endswith(("stages", "quality")) else ("95% interval",)),
+                    *(() if group == "quality" else ("n = 6 launches",)),
                     "Synthetic CPU 3000",
                     "2 CPUs",
                     "6.1.0-test",
@@ -242,8 +438,10 @@ class EveryFigure(Folder):
         self.assertIn("On an unknown CPU. Commit deadbeefdead", style.describe_machine(run, run.observations))
 
     def test_fewer_launches_than_an_interval_needs_are_drawn_and_said(self) -> None:
-        for group, figure in self.draw(self.load(synthetic.quick_cells(), rounds=3)):
+        for group, figure in self.draw(self.load(synthetic.full_cells(), rounds=3)):
             with self.subTest(group=group):
+                if group == "quality":
+                    continue
                 self.assertIn("n = 3 launches (no interval below 6)", written(figure))
 
     def test_one_launch_of_one_cell_is_enough_to_draw(self) -> None:
@@ -251,16 +449,18 @@ class EveryFigure(Folder):
             [synthetic.cell(), synthetic.cell(sweep="chunk", strategy="openmp")], rounds=1, repetitions=1
         )
         files, remarks = every.draw_all(run, self.folder / "plots")
-        self.assertEqual({path.stem for path in files}, {"strategies", "chunk"})
-        self.assertEqual(remarks, ["granularity: no rows; the sweep quick fills it: noisefloor run quick"])
+        self.assertEqual({path.stem for path in files}, {"strategies", "chunk", "stages", "cpu", "quality"})
+        self.assertIn("granularity: no rows; the sweep quick fills it: noisefloor run quick", remarks)
+        self.assertIn("map: no rows; the sweep quick fills it: noisefloor run quick", remarks)
 
 
 class Files(Folder):
     def test_every_figure_is_written_twice_and_always_the_same(self) -> None:
-        self.load(synthetic.quick_cells())
+        self.load(synthetic.full_cells())
         status, out, err = self.run_main(str(self.folder))
         self.assertEqual((status, err), (0, ""))
-        names = sorted(f"{f.group}.{kind}" for f in table.FIGURES for kind in ("png", "svg"))
+        stems = {f.name for f in table.FIGURES} - {"stages"} | {"strategies-stages", "kernels-stages"}
+        names = sorted(f"{name}.{kind}" for name in stems for kind in ("png", "svg"))
         folder = self.folder / "plots"
         self.assertEqual(sorted(path.name for path in folder.iterdir()), names)
         self.assertEqual(sorted(Path(line).name for line in out.split()), names)
@@ -306,11 +506,13 @@ class Files(Folder):
         self.assertEqual(files[1].read_bytes(), first)
 
     def test_nothing_to_draw_ends_with_2_and_says_which_sweep_to_run(self) -> None:
-        self.load([synthetic.cell(sweep="kernels")])
+        self.load([])
         status, out, err = self.run_main(str(self.folder))
         self.assertEqual((status, out), (2, ""))
         for figure in table.FIGURES:
-            self.assertIn(f"{figure.group}: no rows; the sweep quick fills it: noisefloor run quick", err)
+            self.assertIn(
+                f"{figure.name}: no rows; the sweep {figure.fill} fills it: noisefloor run {figure.fill}", err
+            )
 
     def test_a_group_that_only_failed_says_so(self) -> None:
         self.load([synthetic.cell()], status=lambda _: ("failed", "disk full"))

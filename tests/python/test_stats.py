@@ -10,6 +10,7 @@ import unittest
 
 import numpy as np
 import pandas as pd
+from scipy import optimize
 from scipy import stats as scipy_stats
 
 from scripts import stats
@@ -124,6 +125,29 @@ class Efficiency(unittest.TestCase):
         for wall, workers in ((0, 1), (10, 0)):
             with self.assertRaises(ValueError):
                 stats.efficiency(1, 1, wall, workers)
+
+
+class SerialShare(unittest.TestCase):
+    def test_a_known_share_is_recovered_exactly_and_by_least_squares(self) -> None:
+        workers = np.array([1, 2, 4, 8])
+        for share in (0.0, 0.05, 0.5, 1.0):
+            exact = 1 / (share + (1 - share) / workers)
+            np.testing.assert_allclose(
+                stats.serial_share(workers, [exact, exact]), [share, share], atol=1e-12
+            )
+        measured = np.array([1.0, 1.9, 3.4, 5.6])
+        fitted = optimize.least_squares(
+            lambda s: 1 / measured - (s[0] + (1 - s[0]) / workers), [0.1], xtol=1e-14, ftol=1e-14
+        )
+        self.assertAlmostEqual(float(stats.serial_share(workers, measured)[0]), float(fitted.x[0]), places=9)
+
+    def test_more_than_the_workers_is_a_negative_share(self) -> None:
+        self.assertLess(float(stats.serial_share([2], [2.1])[0]), 0)
+
+    def test_one_worker_alone_and_impossible_speed_ups_are_refused(self) -> None:
+        for workers, speed_ups in (([1], [1.0]), ([1, 2], [1.0]), ([1, 2], [1.0, 0.0])):
+            with self.assertRaises(ValueError):
+                stats.serial_share(workers, speed_ups)
 
 
 class BreakEven(unittest.TestCase):

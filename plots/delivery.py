@@ -1,0 +1,82 @@
+"""What does each delivery cost? Time, time to the first result, and peak memory.
+
+SPDX-License-Identifier: MIT
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from plots import style
+from scripts import results, stats
+
+MEASURES = ("wall_ns", "first_result_ns", "peak_rss_bytes")
+TEXTS = (style.time_text, style.time_text, style.size_text)
+BATCH = (*style.BATCH, "chunk_size")
+
+
+def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
+    """Three panels for each batch, one line for each strategy and delivery."""
+    values = {name: results.launch_values(rows, name) for name in MEASURES}
+    launches = values["wall_ns"]
+    batches, data = [], []
+    for _, some in launches.groupby(list(BATCH), sort=False, dropna=False):
+        first = some.iloc[0]
+        chunk = first["chunk_size"]
+        heading = style.describe_batch(first) + ("" if pd.isna(chunk) or chunk == 1 else f", chunk {chunk}")
+        lines = []
+        for cell, own in sorted(
+            ((own.iloc[0], own) for _, own in some.groupby("cell_id", sort=False)),
+            key=lambda pair: rank(pair[0]),
+        ):
+            estimates = [
+                stats.median_interval(table.loc[table["cell_id"] == cell["cell_id"], "value"])
+                for table in values.values()
+            ]
+            label = f"{cell['strategy']} · {cell['delivery']}{detail(cell, some)}"
+            dots = [
+                style.Dot(value, text(value) if value.n else "not measured here")
+                for value, text in zip(estimates, TEXTS)
+            ]
+            lines.append(style.Row(label, str(cell["strategy"]), tuple(dots), str(cell["delivery"])))
+            point = {"batch": heading, "cell": label} | style.point(estimates[0], "wall_ns")
+            medians = [value.median if value.n else math.nan for value in estimates[1:]]
+            data.append(point | dict(zip(MEASURES[1:], medians)))
+        batches.append((heading, lines))
+    figure = style.new_figure()
+    style.dot_panels(
+        figure,
+        "What does each delivery cost in time, until the first result, and in memory?",
+        "collected: all results at the end; ordered: in the order of the tasks, as soon as those before are there; "
+        "unordered: as they are done. Peak memory is that of all processes of the launch, shared pages counted in each. "
+        f"Median and 95% interval by order statistics, {style.counts([int(point['n']) for point in data])} per line."
+        f"{style.describe_source(run, rows)}",
+        batches,
+        [
+            style.Column("time", unit=style.unit_of),
+            style.Column("to the first result", unit=style.unit_of),
+            style.Column("peak memory", unit=style.size_unit),
+        ],
+    )
+    figure.data = pd.DataFrame(data)
+    return figure
+
+
+def rank(cell: Any) -> tuple[Any, ...]:
+    order = ("collected", "ordered", "unordered")
+    place = order.index(cell["delivery"]) if cell["delivery"] in order else len(order)
+    return (style.strategy_rank(cell["strategy"]), int(cell["workers"]), place, cell["cell_id"])
+
+
+def detail(cell: Any, others: pd.DataFrame) -> str:
+    """What else tells this cell from the others of its strategy and delivery."""
+    same = others[(others["strategy"] == cell["strategy"]) & (others["delivery"] == cell["delivery"])]
+    differing = [
+        name
+        for name in ("workers", "schedule", "ship", "transport", "pool")
+        if same[name].nunique(dropna=False) > 1
+    ]
+    return "".join(style.describe(name, cell[name]) for name in differing)
