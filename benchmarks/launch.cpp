@@ -3,15 +3,21 @@
 #include "benchmarks/launch.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "benchmarks/pitfalls/table.hpp"
 #include "harness/base/error.hpp"
 #include "harness/measure/cell.hpp"
 #include "harness/measure/columns.hpp"
@@ -19,6 +25,17 @@
 
 namespace noisefloor {
 namespace {
+
+/// Executes this program anew with the same arguments. Returns only by throwing.
+[[noreturn]] void become_again() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  std::vector<char*> words;
+  for (std::size_t from = 0; from < text.size(); from = text.find('\0', from) + 1) words.push_back(&text[from]);
+  words.push_back(nullptr);
+  ::execv("/proc/self/exe", words.data());
+  throw system_error("cannot start this program again", errno);
+}
 
 struct Arguments {
   int protocol = kLaunchProtocol;
@@ -36,6 +53,21 @@ std::uint64_t digest_of(const std::string& text) {
   return digest;
 }
 
+/// A variable that runtimes read before main() cannot be set any more: this process becomes one that was
+/// started with it.
+void start_with_environment(const Cell& cell) {
+  if (cell.pitfall.empty() || cell.variant.empty()) return;
+  const auto missing = missing_environment(select_variant(select_pitfall(pitfalls(), cell.pitfall), cell.variant));
+  if (missing.empty()) return;
+  for (const std::string& one : missing) {
+    const std::size_t equals = one.find('=');
+    if (::setenv(one.substr(0, equals).c_str(), one.substr(equals + 1).c_str(), 1) != 0) {
+      throw system_error("cannot set " + one, errno);
+    }
+  }
+  become_again();
+}
+
 ExitStatus run(Arguments& arguments) {
   if (arguments.protocol != kLaunchProtocol) {
     throw MissingError(
@@ -45,7 +77,8 @@ ExitStatus run(Arguments& arguments) {
   }
   arguments.options.cell = parse_cell(arguments.cell);
   if (!arguments.expect.empty()) arguments.options.expected_digest = digest_of(arguments.expect);
-  const auto rows = launch(arguments.options);
+  start_with_environment(arguments.options.cell);
+  const auto rows = launch(arguments.options, pitfalls());
   fmt::print("{}\n", csv_header());
   ExitStatus status = ExitStatus::done;
   for (const Row& row : rows) {

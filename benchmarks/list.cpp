@@ -12,9 +12,11 @@
 #include <string>
 #include <vector>
 
+#include "benchmarks/pitfalls/table.hpp"
 #include "harness/base/names.hpp"
 #include "harness/measure/cell.hpp"
 #include "harness/measure/columns.hpp"
+#include "harness/measure/machine.hpp"
 #include "harness/strategies/deliver.hpp"
 #include "harness/strategies/strategy.hpp"
 #include "harness/sweep/sweep_file.hpp"
@@ -39,6 +41,15 @@ std::vector<Entry> entries(const Table& table) {
 
 std::vector<Entry> sweep_entries() { return entries(list_sweeps()); }
 
+std::vector<Entry> pitfall_entries() {
+  std::vector<Entry> all;
+  const int workers = available_workers();
+  for (const Pitfall* one : pitfalls()) {
+    all.push_back({std::string(one->name), std::string(one->lesson), refuse(*one, workers)});
+  }
+  return all;
+}
+
 std::vector<Entry> axis_entries() {
   std::vector<Entry> all = entries(axes());
   std::erase_if(all, [](const Entry& entry) { return entry.name == "sweep"; });
@@ -50,11 +61,12 @@ struct Table {
   std::vector<Entry> (*entries)();
 };
 
-constexpr std::array<Table, 7> kTables{{
+constexpr std::array<Table, 8> kTables{{
     {"strategies", [] { return entries(strategies()); }},
     {"deliveries", [] { return entries(deliveries()); }},
     {"kernels", [] { return entries(kernels()); }},
     {"workloads", [] { return entries(workloads()); }},
+    {"pitfalls", pitfall_entries},
     {"sweeps", sweep_entries},
     {"axes", axis_entries},
     {"columns", [] { return entries(columns()); }},
@@ -90,8 +102,8 @@ void add_list(CLI::App& app, int& status) {
     std::string table;
     bool json = false;
   };
-  auto* command =
-      app.add_subcommand("list", "Print a table: strategies, deliveries, kernels, workloads, sweeps, axes, columns");
+  auto* command = app.add_subcommand(
+      "list", "Print a table: strategies, deliveries, kernels, workloads, pitfalls, sweeps, axes, columns");
   const auto arguments = std::make_shared<Arguments>();
   command->add_option("table", arguments->table, "Which one; all of them if left out");
   command->add_flag("--json", arguments->json,

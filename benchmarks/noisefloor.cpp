@@ -16,6 +16,7 @@
 #include "benchmarks/doctor.hpp"
 #include "benchmarks/launch.hpp"
 #include "benchmarks/list.hpp"
+#include "benchmarks/pitfall.hpp"
 #include "benchmarks/process.hpp"
 #include "benchmarks/run.hpp"
 #include "harness/base/error.hpp"
@@ -70,6 +71,7 @@ int run(int argc, char** argv) {
   add_run(app, status);
   add_list(app, status);
   add_process(app, status);
+  add_pitfall(app, status);
   add_launch(app, status);
   add_doctor(app, status);
   if (argc == 1) {

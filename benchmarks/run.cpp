@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "benchmarks/pitfalls/table.hpp"
 #include "harness/audio/signals.hpp"
 #include "harness/base/error.hpp"
 #include "harness/measure/machine.hpp"
@@ -127,6 +128,7 @@ ExitStatus run(const RunArguments& arguments) {
   options.filter = arguments.filter;
   options.rounds = arguments.rounds;
   options.many_cells = arguments.yes;
+  options.pitfalls = pitfalls();
   constexpr auto kMostSeed = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   options.seed = arguments.seed.value_or(std::random_device{}());
   if (options.seed > kMostSeed) {

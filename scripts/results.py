@@ -337,7 +337,7 @@ def _check_rows(table: Path, frame: pd.DataFrame) -> None:
     ok = frame["status"] == "ok"
     require(frame["status"].isin(STATUSES), f"is no status ({', '.join(STATUSES)})", "status")
     require(frame["cell_id"] != "", "must not be empty", "cell_id")
-    require(frame["strategy"] != "", "must not be empty", "strategy")
+    require((frame["strategy"] != "") | (frame["pitfall"] != ""), "must not be empty", "strategy")
     for name in ("iterations", "wall_ns"):
         require(~ok | frame[name].fillna(0).gt(0), "must be at least 1 where status is ok", name)
     # Rows that come straight from a launch, not from a run, name none.

@@ -72,7 +72,9 @@ TEST(Cell, WhatMeansNothingIsRefusedWithTheValueAndAWayOut) {
   EXPECT_THAT(message_of("workers=1,workers=2"), HasSubstr("given twice"));
   EXPECT_THAT(message_of("workers"), HasSubstr("axis=value"));
   EXPECT_THAT(message_of("ship=sample"), HasSubstr("did you mean 'samples'"));
-  EXPECT_THAT(message_of("pitfall=tiny_tasks"), HasSubstr("no strategy or workload takes this axis"));
+  EXPECT_THAT(message_of("pitfall=tiny_tasks"), HasSubstr("without a variant"));
+  EXPECT_THAT(message_of("variant=loop"), HasSubstr("without a pitfall"));
+  EXPECT_THAT(message_of("pitfall=tiny tasks"), HasSubstr("'tiny tasks' is no name"));
   EXPECT_THAT(message_of("workload=spin,output_mode=new"), HasSubstr("writes no files"));
   EXPECT_EQ(message_of("workload=etl,output_mode=new,tasks=4,chunk_size=4"), "no error");
 }
@@ -84,6 +86,14 @@ TEST(Cell, WhatAWorkloadDoesNotUseIsEmptied) {
   EXPECT_EQ(copy.kernel, "");
   EXPECT_EQ(copy.format, "float32") << "as many bytes as the ETL's";
   EXPECT_EQ(copy.output_mode, "new");
+}
+
+TEST(Cell, APitfallBringsItsOwnWorkAndWayToRunIt) {
+  const Cell cell =
+      normalised(parse_cell("pitfall=tiny_tasks,variant=loop,workers=2,strategy=openmp,tasks=7,kernel=avx2"));
+  EXPECT_EQ(format_cell(cell), "workers=2,tasks=1,task_size=1,chunk_size=1,pitfall=tiny_tasks,variant=loop");
+  EXPECT_EQ(cell_id(cell), cell_id(parse_cell("pitfall=tiny_tasks,variant=loop,workers=2")));
+  EXPECT_NE(cell_id(cell), cell_id(parse_cell("pitfall=tiny_tasks,variant=threads,workers=2")));
 }
 
 TEST(Cell, AxesHaveNamesHelpAndARoundTrip) {

@@ -9,6 +9,7 @@
 #include <array>
 #include <charconv>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "harness/base/error.hpp"
@@ -51,10 +52,13 @@ constexpr std::string_view kBinds[] = {"none", "close", "spread"};
 constexpr std::string_view kWaitPolicies[] = {"active", "passive"};
 constexpr std::string_view kOutputModes[] = {"new", "replace", "in_place"};
 
-void refuse_any(std::string_view axis, std::string_view value) {
-  if (!value.empty()) throw UsageError(fmt::format("{} '{}': no strategy or workload takes this axis", axis, value));
+/// The name of a pitfall or variant. Whether there is one is asked where the table is known: it lies above.
+std::string plain_name(std::string_view axis, std::string_view value) {
+  if (value.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string_view::npos) {
+    throw UsageError(fmt::format("{} '{}' is no name: small letters, digits and '_'", axis, value));
+  }
+  return std::string(value);
 }
-constexpr std::string_view kUnused = "no strategy or workload takes it";
 
 // clang-format off
 constexpr std::array<Axis, 20> kAxes{{
@@ -106,16 +110,16 @@ constexpr std::array<Axis, 20> kAxes{{
     {"output_mode", "new: into an empty folder; replace: published over earlier output; in_place: written into it", "",
      [](const Cell& c) { return c.output_mode; },
      [](Cell& c, std::string_view v) { c.output_mode = v.empty() ? "" : known_word("output_mode", v, kOutputModes); }, true},
-    {"pitfall", "the pitfall that the cell shows", kUnused,
-     [](const Cell& c) { return c.pitfall; }, [](Cell&, std::string_view v) { refuse_any("pitfall", v); }, true},
+    {"pitfall", "the pitfall that the cell shows, instead of a workload; in a sweep \"all\" stands for each", "",
+     [](const Cell& c) { return c.pitfall; }, [](Cell& c, std::string_view v) { c.pitfall = plain_name("pitfall", v); }, true},
 }};
 // clang-format on
 
 constexpr Axis kVariant{"variant",
-                        "the pitfall's variant",
-                        kUnused,
+                        "the pitfall's variant; in a sweep none stands for each",
+                        "",
                         [](const Cell& c) { return c.variant; },
-                        [](Cell&, std::string_view v) { refuse_any("variant", v); },
+                        [](Cell& c, std::string_view v) { c.variant = plain_name("variant", v); },
                         true};
 
 constexpr auto kAllAxes = [] {
@@ -140,6 +144,13 @@ const Axis& select_axis(std::string_view name) {
 }
 
 void check_cell(const Cell& cell) {
+  if (!cell.pitfall.empty()) {
+    if (!cell.variant.empty()) return;
+    throw UsageError(fmt::format("pitfall '{}' without a variant: add variant=…", cell.pitfall));
+  }
+  if (!cell.variant.empty()) {
+    throw UsageError(fmt::format("variant '{}' without a pitfall: add pitfall=…", cell.variant));
+  }
   const WorkloadRow& workload = select_workload(cell.workload);
   if (cell.chunk_size > cell.tasks) {
     throw UsageError(
@@ -154,6 +165,15 @@ void check_cell(const Cell& cell) {
 }
 
 Cell normalised(Cell cell) {
+  if (!cell.pitfall.empty()) {  // it brings its own work and its own way to run it
+    Cell own;
+    own.workload = own.strategy = own.delivery = own.kernel = own.format = {};
+    own.sweep = std::move(cell.sweep);
+    own.workers = cell.workers;
+    own.pitfall = std::move(cell.pitfall);
+    own.variant = std::move(cell.variant);
+    return own;
+  }
   const WorkloadRow& workload = select_workload(cell.workload);
   if (!workload.uses_kernel) cell.kernel.clear();
   if (!workload.uses_kernel && !workload.uses_files) cell.format.clear();

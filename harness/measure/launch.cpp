@@ -15,7 +15,9 @@
 #include "harness/base/error.hpp"
 #include "harness/base/names.hpp"
 #include "harness/measure/machine.hpp"
+#include "harness/measure/pitfall.hpp"
 #include "harness/measure/probes.hpp"
+#include "harness/measure/subject.hpp"
 #include "harness/strategies/deliver.hpp"
 #include "harness/strategies/openmp.hpp"
 #include "harness/strategies/strategy.hpp"
@@ -92,32 +94,19 @@ std::uint64_t oracle(const Cell& cell, std::uint64_t seed) {
   return digest;
 }
 
-/// What one repetition saw, outside the clock's own reading.
-struct Repetition {
-  std::uint64_t started_ns = 0;
-  Usage usage;
-  std::optional<std::uint64_t> peak_rss, steal;
-  std::uint64_t first_result_ns = 0;
-  std::uint64_t delivered = 0, failed = 0;
-  std::optional<StageTimes> stages;
-  std::uint64_t digest = 0;
-  std::string status = "ok", message;
-};
-
-/// The cell, ready to run.
-class Measured {
+/// A workload's cell, ready to run.
+class WorkloadSubject : public Subject {
  public:
-  Measured(const Cell& cell, std::uint64_t seed)
+  WorkloadSubject(const Cell& cell, std::uint64_t seed)
       : workload_(make_workload(cell, cell.kernel, seed)), delivery_(select_delivery(cell.delivery)) {
     const Strategy& strategy = select_strategy(cell.strategy);
     executor_ = make_executor(strategy, *workload_, strategy_options(cell, strategy));
   }
 
-  [[nodiscard]] Workload& workload() { return *workload_; }
-  [[nodiscard]] Executor& executor() { return *executor_; }
+  void prepare(std::uint32_t iterations) override { workload_->prepare(iterations); }
 
   /// One iteration; what lies between the clock's start and stop.
-  void iterate(std::uint32_t iteration, Repetition& seen) {
+  void iterate(std::uint32_t iteration, Repetition& seen) override {
     workload_->begin(iteration);
     first_seen_ = false;
     iteration_start_ = Clock::now();
@@ -138,21 +127,8 @@ class Measured {
     seen.failed += count.failed;
   }
 
-  /// Doubles the iteration count until a repetition lasts kLeastRepetitionNs.
-  std::uint32_t calibrate() {
-    for (std::uint32_t iterations = 1;; iterations *= 2) {
-      Repetition ignored;
-      workload_->prepare(iterations);
-      const auto start = Clock::now();
-      for (std::uint32_t i = 0; i < iterations; ++i) iterate(i, ignored);
-      const std::uint64_t wall_ns = ns_since(start);
-      workload_->clean();
-      if (wall_ns >= kLeastRepetitionNs || iterations >= (1U << 30)) return iterations;
-    }
-  }
-
   /// With the clock stopped: is the output of every iteration that still exists the expected one?
-  void verify(std::uint32_t iterations, std::uint64_t expected, Repetition& seen) {
+  void verify(std::uint32_t iterations, std::uint64_t expected, Repetition& seen) override {
     const std::uint64_t due = std::uint64_t{workload_->task_count()} * iterations;
     if (seen.failed > 0) {
       seen.status = "failed";
@@ -182,6 +158,12 @@ class Measured {
     }
   }
 
+  void clean() override { workload_->clean(); }
+  [[nodiscard]] std::optional<StageTimes> stage_times() const override { return workload_->stage_times(); }
+  [[nodiscard]] Volume volume() const override { return workload_->volume(); }
+  void reset_worker_peaks() override { executor_->reset_worker_peaks(); }
+  [[nodiscard]] WorkerUsage worker_usage() const override { return executor_->worker_usage(); }
+
  private:
   std::unique_ptr<Workload> workload_;
   std::unique_ptr<Executor> executor_;
@@ -189,6 +171,19 @@ class Measured {
   bool first_seen_ = false;
   Clock::time_point iteration_start_;
 };
+
+/// Doubles the iteration count until a repetition lasts kLeastRepetitionNs.
+std::uint32_t calibrate(Subject& subject) {
+  for (std::uint32_t iterations = 1;; iterations *= 2) {
+    Repetition ignored;
+    subject.prepare(iterations);
+    const auto start = Clock::now();
+    for (std::uint32_t i = 0; i < iterations; ++i) subject.iterate(i, ignored);
+    const std::uint64_t wall_ns = ns_since(start);
+    subject.clean();
+    if (wall_ns >= kLeastRepetitionNs || iterations >= (1U << 30)) return iterations;
+  }
+}
 
 /// Keeps the wall time of every repetition; prints nothing.
 class Keeper : public benchmark::BenchmarkReporter {
@@ -224,45 +219,27 @@ std::vector<Row> skipped(const Cell& cell, std::uint64_t seed, std::string_view 
   return {row};
 }
 
-}  // namespace
-
-std::vector<Row> launch(const LaunchOptions& options) {
-  Cell cell = normalised(options.cell);
-  check_cell(cell);
-  const Strategy& strategy = find_by_name(strategies(), cell.strategy, "strategy");
-  if (!strategy.unavailable.empty()) return skipped(cell, options.seed, strategy.unavailable);
-  if (const std::string reason = strategy.refuse(strategy_options(cell, strategy)); !reason.empty()) {
-    return skipped(cell, options.seed, reason);
-  }
-  const Cell named = cell;  // the row's identity is what was asked for: "auto" stays the same cell everywhere
-  if (!cell.kernel.empty()) {
-    try {
-      cell.kernel = select_kernel(cell.kernel).name;
-    } catch (const MissingError& error) {
-      return skipped(cell, options.seed, error.what());
-    }
-  }
-  const std::uint64_t expected = options.expected_digest ? *options.expected_digest : oracle(cell, options.seed);
-  Measured measured(cell, options.seed);
-  if (cell.strategy.starts_with("openmp")) cell.runtime = openmp_runtime();  // the rows record who answered
-  const std::uint32_t iterations = options.iterations != 0 ? options.iterations : measured.calibrate();
+/// Repeats the subject under the clock and makes the rows. `cell` is what ran, `named` what was asked for.
+std::vector<Row> measure(Subject& subject, const Cell& cell, const Cell& named, const LaunchOptions& options,
+                         std::uint64_t expected) {
+  const std::uint32_t iterations = options.iterations != 0 ? options.iterations : calibrate(subject);
 
   std::vector<Repetition> repetitions;
   const auto body = [&](benchmark::State& state) {
     Repetition seen;
-    measured.workload().prepare(iterations);
+    subject.prepare(iterations);
     const bool peak_is_its_own = reset_peak_rss();
-    measured.executor().reset_worker_peaks();
+    subject.reset_worker_peaks();
     seen.started_ns = static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
             .count());
     const auto steal_before = steal_ticks();
-    const Usage workers_before = measured.executor().worker_usage().usage;
+    const Usage workers_before = subject.worker_usage().usage;
     const Usage before = process_usage();
     std::uint32_t iteration = 0;
-    for (auto _ : state) measured.iterate(iteration++, seen);
+    for (auto _ : state) subject.iterate(iteration++, seen);
     const Usage after = process_usage();
-    const WorkerUsage workers = measured.executor().worker_usage();
+    const WorkerUsage workers = subject.worker_usage();
     seen.usage = (after - before) + (workers.usage - workers_before);
     const auto steal_after = steal_ticks();
     if (steal_before && steal_after) seen.steal = *steal_after - *steal_before;
@@ -272,9 +249,9 @@ std::vector<Row> launch(const LaunchOptions& options) {
     } else {
       seen.peak_rss.reset();
     }
-    seen.stages = measured.workload().stage_times();
-    measured.verify(iterations, expected, seen);
-    measured.workload().clean();
+    seen.stages = subject.stage_times();
+    subject.verify(iterations, expected, seen);
+    subject.clean();
     repetitions.push_back(std::move(seen));
   };
   const std::size_t warmups = static_cast<std::size_t>(options.warmups);
@@ -291,7 +268,7 @@ std::vector<Row> launch(const LaunchOptions& options) {
                             repetitions.size()));
   }
 
-  const Volume volume = measured.workload().volume();
+  const Volume volume = subject.volume();
   const auto total = [&](const std::optional<std::uint64_t>& each_iteration) {
     return each_iteration ? text(*each_iteration * iterations) : std::string();
   };
@@ -310,7 +287,7 @@ std::vector<Row> launch(const LaunchOptions& options) {
     if (wall_ns > 0) {
       row["cpu_percent"] = fmt::format("{:.1f}", 100.0 * static_cast<double>(cpu_ns) / static_cast<double>(wall_ns));
     }
-    row["first_result_ns"] = text(seen.first_result_ns);
+    if (seen.first_result_ns != 0) row["first_result_ns"] = text(seen.first_result_ns);
     row["peak_rss_bytes"] = text(seen.peak_rss);
     row["minor_faults"] = text(seen.usage.minor_faults);
     row["major_faults"] = text(seen.usage.major_faults);
@@ -332,6 +309,49 @@ std::vector<Row> launch(const LaunchOptions& options) {
     rows.push_back(std::move(row));
   }
   return rows;
+}
+
+/// A cell of the pitfall lab.
+std::vector<Row> launch_pitfall(const Cell& cell, const LaunchOptions& options, Pitfalls pitfalls) {
+  const Pitfall& pitfall = select_pitfall(pitfalls, cell.pitfall);
+  const Variant& variant = select_variant(pitfall, cell.variant);
+  if (const std::string reason = refuse(pitfall, cell.workers); !reason.empty()) {
+    return skipped(cell, options.seed, reason);
+  }
+  if (const auto missing = missing_environment(variant); !missing.empty()) {
+    throw UsageError(fmt::format("variant {} of pitfall {} must be started with {} in its environment", variant.name,
+                                 pitfall.name, missing.front()));
+  }
+  const std::uint64_t expected = options.expected_digest
+                                     ? *options.expected_digest
+                                     : run_apart(pitfall, first_variant(pitfall, Role::good), cell.workers).answer;
+  const auto subject = make_subject(pitfall, variant, cell.workers);
+  return measure(*subject, cell, cell, options, expected);
+}
+
+}  // namespace
+
+std::vector<Row> launch(const LaunchOptions& options, Pitfalls pitfalls) {
+  Cell cell = normalised(options.cell);
+  check_cell(cell);
+  if (!cell.pitfall.empty()) return launch_pitfall(cell, options, pitfalls);
+  const Strategy& strategy = find_by_name(strategies(), cell.strategy, "strategy");
+  if (!strategy.unavailable.empty()) return skipped(cell, options.seed, strategy.unavailable);
+  if (const std::string reason = strategy.refuse(strategy_options(cell, strategy)); !reason.empty()) {
+    return skipped(cell, options.seed, reason);
+  }
+  const Cell named = cell;  // the row's identity is what was asked for: "auto" stays the same cell everywhere
+  if (!cell.kernel.empty()) {
+    try {
+      cell.kernel = select_kernel(cell.kernel).name;
+    } catch (const MissingError& error) {
+      return skipped(cell, options.seed, error.what());
+    }
+  }
+  const std::uint64_t expected = options.expected_digest ? *options.expected_digest : oracle(cell, options.seed);
+  WorkloadSubject subject(cell, options.seed);
+  if (cell.strategy.starts_with("openmp")) cell.runtime = openmp_runtime();  // the rows record who answered
+  return measure(subject, cell, named, options, expected);
 }
 
 }  // namespace noisefloor

@@ -9,6 +9,7 @@
 
 #include "harness/measure/cell.hpp"
 #include "harness/measure/columns.hpp"
+#include "harness/measure/pitfall.hpp"
 
 namespace noisefloor {
 
@@ -29,7 +30,7 @@ struct LaunchOptions {
 /// the message. A cell that cannot run here gives one `skipped` row with the reason. Throws UsageError
 /// for a cell that means nothing (unknown names, a chunk larger than the task count). Not thread-safe:
 /// Google Benchmark's registry is the process's. A sweep calls it once per process, since repetitions in
-/// one process are not independent.
-std::vector<Row> launch(const LaunchOptions& options);
+/// one process are not independent. `pitfalls`: those that a cell may name.
+std::vector<Row> launch(const LaunchOptions& options, Pitfalls pitfalls = {});
 
 }  // namespace noisefloor

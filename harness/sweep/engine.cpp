@@ -23,6 +23,8 @@ using std::chrono::nanoseconds;
 // A repetition that something disturbs looks like one that needs few iterations, or like long tasks.
 constexpr int kTrialRepetitions = 5;
 constexpr int kTrialWarmups = 1;
+constexpr std::uint64_t kLongRepetitionNs = 100'000'000;
+constexpr std::chrono::seconds kHangDeadline{kHangSeconds};
 constexpr std::uint64_t kMostIterations = std::uint64_t{1} << 30U;
 
 constexpr std::string_view kOk = "ok";
@@ -60,6 +62,11 @@ Cell work_of(const Cell& named) {
 }
 
 std::string status_of(LaunchEnd end) { return end == LaunchEnd::timeout ? "timeout" : "failed"; }
+
+/// The cell whose output is right for `planned`.
+Cell oracle_of(const PlannedCell& planned) {
+  return planned.pitfall.oracle ? *planned.pitfall.oracle : oracle_cell(planned.cell);
+}
 
 /// What the first launch of a cell told.
 struct Trial {
@@ -111,13 +118,14 @@ class Engine {
 
   // Before the first round.
 
-  Trial& trial(const Cell& cell) {
+  /// The trial of a pitfall's variant is short: some variants take long, and a digest is all that is shared.
+  Trial& trial(const Cell& cell, const PitfallPlan& pitfall = {}) {
     const auto [place, added] = trials_.try_emplace(format_cell(cell));
     if (added) {
       place->second.options.cell = cell;
-      place->second.options.iterations = 0;
-      place->second.options.repetitions = kTrialRepetitions;
-      place->second.options.warmups = kTrialWarmups;
+      place->second.options.iterations = pitfall.iterations;
+      place->second.options.repetitions = pitfall.oracle ? 1 : kTrialRepetitions;
+      place->second.options.warmups = pitfall.oracle ? 0 : kTrialWarmups;
       place->second.options.seed = plan_.seed;
       tries_.push_back(&place->second);
     }
@@ -131,10 +139,15 @@ class Engine {
     std::vector<Needs> needs;
     needs.reserve(plan_.cells.size());
     // Oracles first: the others are checked against them.
-    for (const PlannedCell& planned : plan_.cells)
-      needs.push_back({&trial(oracle_cell(planned.cell)), nullptr, nullptr});
+    for (const PlannedCell& planned : plan_.cells) {
+      const Cell right = oracle_of(planned);
+      Trial& oracle = trial(right, {planned.pitfall.oracle, planned.pitfall.oracle_iterations});
+      if (planned.pitfall.oracle) oracles_[format_cell(factors(planned.cell))] = oracles_[format_cell(right)] = &oracle;
+      needs.push_back({&oracle, nullptr, nullptr});
+    }
     std::unordered_map<std::string, Cell> largest;
     for (const PlannedCell& planned : plan_.cells) {
+      if (planned.pitfall.oracle) continue;
       Cell work = work_of(planned.cell);
       work.tasks = 0;
       const auto [place, added] = largest.try_emplace(format_cell(work), planned.cell);
@@ -142,6 +155,11 @@ class Engine {
     }
     for (std::size_t i = 0; i < needs.size(); ++i) {
       const Cell& cell = plan_.cells[i].cell;
+      if (plan_.cells[i].pitfall.hangs) continue;
+      if (plan_.cells[i].pitfall.oracle) {
+        needs[i].own = &trial(factors(cell), plan_.cells[i].pitfall);
+        continue;
+      }
       Cell work = work_of(cell);
       work.tasks = 0;
       const Cell& most = largest.at(format_cell(work));
@@ -151,9 +169,10 @@ class Engine {
     for (std::size_t done = 0; done < tries_.size(); ++done) {
       progress_.update("calibrating", done, tries_.size(), nanoseconds(0));
       Trial& next = *tries_[done];
-      if (const Trial& oracle = trials_.at(format_cell(oracle_cell(next.options.cell))); oracle.problem().empty()) {
-        next.options.expected_digest = number((*oracle.row())["digest"], 16);
-      }
+      const auto known = oracles_.find(format_cell(next.options.cell));
+      const Trial& oracle =
+          known != oracles_.end() ? *known->second : trials_.at(format_cell(oracle_cell(next.options.cell)));
+      if (oracle.problem().empty()) next.options.expected_digest = number((*oracle.row())["digest"], 16);
       next.outcome = launcher_.launch(
           {.options = next.options, .program = plan_.arms.front().program, .deadline = kFirstDeadline});
       if (next.outcome->end == LaunchEnd::interrupted) {
@@ -163,18 +182,28 @@ class Engine {
     }
     progress_.update("calibrating", tries_.size(), tries_.size(), nanoseconds(0));
     for (std::size_t i = 0; i < needs.size(); ++i) {
-      conclude(plan_.cells[i], states_[i], *needs[i].oracle, *needs[i].granularity, *needs[i].own);
+      if (plan_.cells[i].pitfall.hangs) {
+        conclude_hanging(plan_.cells[i], *needs[i].oracle);
+      } else {
+        conclude(plan_.cells[i], states_[i], *needs[i].oracle, needs[i].granularity, *needs[i].own);
+      }
     }
     return true;
   }
 
-  void conclude(PlannedCell& planned, State& state, const Trial& oracle, const Trial& granularity, const Trial& own) {
+  /// A variant that is expected to hang was not tried: it is run once, as it is.
+  static void conclude_hanging(PlannedCell& planned, const Trial& oracle) {
+    const auto digest = oracle.problem().empty() ? number((*oracle.row())["digest"], 16) : std::nullopt;
+    planned.calibration = Calibration{1, digest.value_or(0), nanoseconds(kHangDeadline).count()};
+  }
+
+  void conclude(PlannedCell& planned, State& state, const Trial& oracle, const Trial* granularity, const Trial& own) {
     planned.calibration.reset();
-    if (granularity.problem().empty()) {
-      const Row& row = *granularity.row();
-      const std::vector<std::uint64_t> walls = granularity.walls();
+    if (granularity != nullptr && granularity->problem().empty()) {
+      const Row& row = *granularity->row();
+      const std::vector<std::uint64_t> walls = granularity->walls();
       const auto iterations = number(row["iterations"]);
-      const std::uint64_t tasks = granularity.options.cell.tasks;
+      const std::uint64_t tasks = granularity->options.cell.tasks;
       if (!walls.empty() && iterations && *iterations != 0 && tasks != 0) {
         planned.cell.task_ns = (walls[walls.size() / 2] + *iterations * tasks / 2) / (*iterations * tasks);
       }
@@ -208,12 +237,18 @@ class Engine {
     }
     // Doubled on, should the launch have stopped too early: even the shortest repetition must be long enough.
     std::uint64_t factor = 1;
-    while (walls.front() * factor < kLeastRepetitionNs && 2 * factor * *iterations <= kMostIterations) factor *= 2;
+    while (planned.pitfall.iterations == 0 && walls.front() * factor < kLeastRepetitionNs &&
+           2 * factor * *iterations <= kMostIterations)
+      factor *= 2;
     // The trial holds its repetitions beside start-up, doubling and checks; only repetitions get longer.
+    if (planned.pitfall.oracle && !planned.pitfall.fixed && walls.front() > kLongRepetitionNs) {
+      planned.repetitions = 1;  // what takes long needs neither repetition nor warm-up
+      planned.warmups = 0;
+    }
     const std::uint64_t due = factor * static_cast<std::uint64_t>(planned.warmups + planned.repetitions);
-    constexpr std::uint64_t kHeld = kTrialWarmups + kTrialRepetitions;
+    const std::uint64_t held = planned.pitfall.oracle ? 1 : kTrialWarmups + kTrialRepetitions;
     const std::uint64_t expected_ns = static_cast<std::uint64_t>(own.outcome->duration.count()) +
-                                      (due > kHeld ? due - kHeld : 0) * walls[walls.size() / 2];
+                                      (due > held ? due - held : 0) * walls[walls.size() / 2];
     planned.calibration = Calibration{static_cast<std::uint32_t>(factor * *iterations), *digest, expected_ns};
   }
 
@@ -295,6 +330,10 @@ class Engine {
     result.options.expected_digest = planned.calibration->digest;
     result.program = plan_.arms[visit.arm].program;
     result.padding_bytes = visit.padding_bytes;
+    if (planned.pitfall.hangs) {
+      result.deadline = kHangDeadline;
+      return result;
+    }
     result.deadline =
         std::max(nanoseconds(kLeastDeadline),
                  nanoseconds(static_cast<std::int64_t>(planned.calibration->expected_ns)) * kDeadlineFactor);
@@ -327,6 +366,11 @@ class Engine {
     const Arm& arm = plan_.arms[visit.arm];
     std::map<std::string, std::uint64_t> count;
     std::string message;
+    const auto expected = [&](const std::string& status) {
+      return status == kOk || (planned.pitfall.hangs && status == "timeout") ||
+             (planned.pitfall.wrong && status == "wrong_output");
+    };
+    std::uint64_t as_expected = 0;
     for (Row& row : rows) {
       row["run_id"] = identity_.run_id;
       row["machine_id"] = identity_.machine_id;
@@ -337,19 +381,23 @@ class Engine {
       row["sweep"] = planned.cell.sweep;
       row["task_ns"] = planned.cell.task_ns ? std::to_string(*planned.cell.task_ns) : std::string();
       ++count[row["status"]];
-      if (message.empty() && row["status"] != kOk) message = row["status"] + ": " + row["message"];
+      if (expected(row["status"])) {
+        ++as_expected;
+        continue;
+      }
+      if (message.empty()) message = row["status"] + ": " + row["message"];
     }
     sink_.append(rows);
     ++order_;
     summary_.observations += count["ok"];
     // A launch counts by the worst of its rows.
-    const bool bad = count["skipped"] == 0 && count["ok"] != rows.size();
-    std::uint64_t& by_status = bad && visit.arm != 0        ? summary_.failed_base
-                               : count["wrong_output"] != 0 ? summary_.wrong_output
-                               : count["timeout"] != 0      ? summary_.timeout
-                               : count["skipped"] != 0      ? summary_.skipped
-                               : !bad                       ? summary_.measured
-                                                            : summary_.failed;
+    const bool bad = count["skipped"] == 0 && as_expected != rows.size();
+    std::uint64_t& by_status = bad && visit.arm != 0               ? summary_.failed_base
+                               : bad && count["wrong_output"] != 0 ? summary_.wrong_output
+                               : bad && count["timeout"] != 0      ? summary_.timeout
+                               : count["skipped"] != 0             ? summary_.skipped
+                               : !bad                              ? summary_.measured
+                                                                   : summary_.failed;
     ++by_status;
     if (message.empty()) return;
     progress_.say(visit.arm == 0 ? fmt::format("{} ({})", message, format_cell(planned.cell))
@@ -362,9 +410,10 @@ class Engine {
   RowSink& sink_;
   Progress& progress_;
   std::vector<State> states_;
-  std::unordered_map<std::string, Trial> trials_;  // pointers to elements stay valid
-  std::vector<Trial*> tries_;                      // in the order in which they were first needed
-  std::uint64_t order_ = 0;                        // of launches in the rounds, and of cells skipped there
+  std::unordered_map<std::string, Trial> trials_;    // pointers to elements stay valid
+  std::unordered_map<std::string, Trial*> oracles_;  // by what is tried
+  std::vector<Trial*> tries_;                        // in the order in which they were first needed
+  std::uint64_t order_ = 0;                          // of launches in the rounds, and of cells skipped there
   RunSummary summary_;
 };
 

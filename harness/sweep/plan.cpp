@@ -76,6 +76,31 @@ std::uint64_t PlanRandom::below(std::uint64_t bound) {
   return number % bound;
 }
 
+void plan_pitfall(PlannedCell& planned, Pitfalls pitfalls) {
+  if (planned.cell.pitfall.empty()) return;
+  const Pitfall& pitfall = select_pitfall(pitfalls, planned.cell.pitfall);
+  const Variant& variant = select_variant(pitfall, planned.cell.variant);
+  planned.pitfall.oracle = oracle_of(pitfall, planned.cell);
+  planned.pitfall.oracle_iterations = first_variant(pitfall, Role::good).iterations;
+  planned.pitfall.iterations = variant.iterations;
+  planned.pitfall.hangs = variant.hangs;
+  planned.pitfall.wrong = pitfall.harm == Harm::wrong && variant.role == Role::bad;
+  if (variant.hangs) {
+    planned.rounds = 1;
+    planned.repetitions = 1;
+    planned.warmups = 0;
+    planned.pitfall.iterations = 1;
+    return;
+  }
+  planned.pitfall.fixed = variant.repetitions != 0 || variant.warmups >= 0 || variant.iterations != 0;
+  if (variant.iterations != 0) {
+    planned.repetitions = 1;
+    planned.warmups = 0;
+  }
+  if (variant.repetitions != 0) planned.repetitions = variant.repetitions;
+  if (variant.warmups >= 0) planned.warmups = variant.warmups;
+}
+
 Plan make_plan(std::vector<SweepFile> sweeps, const PlanOptions& options) {
   Plan plan;
   plan.seed = options.seed;
@@ -108,22 +133,25 @@ Plan make_plan(std::vector<SweepFile> sweeps, const PlanOptions& options) {
   }
   for (const SweepFile& sweep : sweeps) {
     plan.sweeps.push_back(sweep.path);
-    for (Cell& cell : cells(sweep)) {
-      if (!options.filter.empty() && !std::regex_search(format_cell(cell), filter)) continue;
-      try {
-        check_cell(cell);
-      } catch (const UsageError& error) {
-        throw UsageError(fmt::format("{}: {} ({})", cell.sweep, error.what(), format_cell(cell)));
-      }
+    for (const Cell& written : cells(sweep)) {
       const auto group = std::find_if(sweep.groups.begin(), sweep.groups.end(), [&](const SweepGroup& one) {
-        return cell.sweep == (one.name.empty() ? sweep.name : sweep.name + "." + one.name);
+        return written.sweep == (one.name.empty() ? sweep.name : sweep.name + "." + one.name);
       });
       const std::optional<double> wanted = group == sweep.groups.end() ? std::nullopt : group->sees;
-      plan.cells.push_back(PlannedCell{.cell = std::move(cell),
-                                       .rounds = options.rounds.value_or(sweep.rounds),
-                                       .repetitions = sweep.repetitions,
-                                       .warmups = sweep.warmups,
-                                       .sees = wanted});
+      try {
+        for (Cell& cell : expand_pitfalls(options.pitfalls, written)) {
+          if (!options.filter.empty() && !std::regex_search(format_cell(cell), filter)) continue;
+          check_cell(cell);
+          plan.cells.push_back(PlannedCell{.cell = std::move(cell),
+                                           .rounds = options.rounds.value_or(sweep.rounds),
+                                           .repetitions = sweep.repetitions,
+                                           .warmups = sweep.warmups,
+                                           .sees = wanted});
+          plan_pitfall(plan.cells.back(), options.pitfalls);
+        }
+      } catch (const UsageError& error) {
+        throw UsageError(fmt::format("{}: {} ({})", written.sweep, error.what(), format_cell(written)));
+      }
     }
   }
   if (plan.cells.empty()) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "harness/measure/cell.hpp"
+#include "harness/measure/pitfall.hpp"
 #include "harness/sweep/sweep_file.hpp"
 
 namespace noisefloor {
@@ -25,11 +26,22 @@ struct Calibration {
   std::uint64_t expected_ns = 0;  ///< of one launch, start-up and checks included
 };
 
+/// What a pitfall's variant asks of the engine.
+struct PitfallPlan {
+  std::optional<Cell> oracle = {};      ///< the cell whose answer is the right one; empty: no pitfall
+  std::uint32_t oracle_iterations = 0;  ///< of that cell
+  std::uint32_t iterations = 0;         ///< per repetition; 0: calibrated
+  bool hangs = false;                   ///< expected to: not tried, run in one round only, killed at kHangSeconds
+  bool wrong = false;                   ///< expected to give a wrong answer
+  bool fixed = false;                   ///< repetitions and warmups are the variant's own
+};
+
 struct PlannedCell {
   Cell cell;
-  int rounds = 12;      ///< it is visited in rounds 0 … rounds-1
-  int repetitions = 5;  ///< timed, per launch
-  int warmups = 2;      ///< untimed, per launch
+  int rounds = 12;           ///< it is visited in rounds 0 … rounds-1
+  int repetitions = 5;       ///< timed, per launch
+  int warmups = 2;           ///< untimed, per launch
+  PitfallPlan pitfall = {};  ///< of a pitfall's variant
   std::optional<Calibration> calibration = {};
   std::optional<double> sees = {};  ///< of its group
 };
@@ -56,9 +68,15 @@ struct PlanOptions {
   std::optional<int> rounds = {};     ///< replaces what the sweep files say
   std::uint64_t seed = 1;
   bool many_cells = false;  ///< more than kMostCells are meant
+  Pitfalls pitfalls = {};   ///< that cells may name
 };
 
-/// Throws UsageError: sweeps of the same name, a cell that means nothing, a bad regex, no cell left, more
+/// Fills in what a cell's pitfall and variant say of how they are measured; a cell without is left as it is.
+/// Throws UsageError for unknown names.
+void plan_pitfall(PlannedCell& planned, Pitfalls pitfalls);
+
+/// A cell with a pitfall but no variant stands for all its variants; with the pitfall "all", for those of all
+/// pitfalls. Throws UsageError: sweeps of the same name, a cell that means nothing, a bad regex, no cell left, more
 /// than kMostCells.
 Plan make_plan(std::vector<SweepFile> sweeps, const PlanOptions& options);
 
