@@ -168,7 +168,7 @@ class Measurement {
   }
 
   bool learn(Course& course, std::uint32_t iterations) {
-    LaunchRequest request{course.options, 0, std::chrono::seconds(20)};
+    LaunchRequest request{.options = course.options, .deadline = std::chrono::seconds(20)};
     request.options.iterations = iterations;
     request.options.repetitions = 1;
     request.options.warmups = 0;
@@ -193,7 +193,7 @@ class Measurement {
   }
 
   bool measure(Course& course, std::chrono::nanoseconds deadline, int round) {
-    LaunchRequest request{course.options, 0, deadline};
+    LaunchRequest request{.options = course.options, .deadline = deadline};
     request.options.expected_digest = digest_;
     request.padding_bytes = static_cast<std::size_t>(round) * 208 % 4096;
     const LaunchOutcome outcome = launcher_.launch(request);
