@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <barrier>
 #include <chrono>
 #include <cstdlib>
 #include <functional>
@@ -20,6 +19,7 @@
 #include <vector>
 
 #include "harness/base/error.hpp"
+#include "harness/base/shared_mapping.hpp"
 #include "harness/strategies/deliver.hpp"
 #include "harness/strategies/openmp.hpp"
 #include "harness/strategies/strategy.hpp"
@@ -38,11 +38,36 @@ constexpr Delivery kDeliveries[] = {Delivery::collected, Delivery::ordered, Deli
 
 std::string message_of(std::uint32_t task) { return std::string(task % 4, static_cast<char>('a' + task % 26)); }
 
+// A value that workers share with this process, whether they are threads or forked.
+template <class T>
+class Shared {
+ public:
+  explicit Shared(T value) : memory_(sizeof(std::atomic<T>)) { *this = value; }
+  Shared& operator=(T value) {
+    get() = value;
+    return *this;
+  }
+  [[nodiscard]] std::atomic<T>& get() const { return memory_.template as<std::atomic<T>>()[0]; }
+  operator T() const { return get(); }
+  T fetch_add(T value) const { return get().fetch_add(value); }
+  void raise_to(T value) const {
+    T seen = get();
+    while (seen < value && !get().compare_exchange_weak(seen, value)) {
+    }
+  }
+
+ private:
+  SharedMapping memory_;
+};
+
 // Tasks that are counted, return task % 4 bytes, and then do what `on_task` says.
 class Probe : public Workload {
  public:
   explicit Probe(std::uint32_t tasks, std::function<void(std::uint32_t)> on_task = {})
-      : runs(tasks), on_task_(std::move(on_task)) {}
+      : memory_(tasks * sizeof(std::atomic<int>)),
+        runs(memory_.as<std::atomic<int>>()),
+        out_of_memory_at(std::numeric_limits<std::uint32_t>::max()),
+        on_task_(std::move(on_task)) {}
 
   [[nodiscard]] std::uint32_t task_count() const override { return static_cast<std::uint32_t>(runs.size()); }
   void run(TaskRange range, std::span<TaskResult> results, std::vector<std::byte>& returned) const override {
@@ -66,8 +91,12 @@ class Probe : public Workload {
     return total;
   }
 
-  mutable std::vector<std::atomic<int>> runs;
-  std::uint32_t out_of_memory_at = std::numeric_limits<std::uint32_t>::max();
+ private:
+  SharedMapping memory_;
+
+ public:
+  std::span<std::atomic<int>> runs;
+  Shared<std::uint32_t> out_of_memory_at;
 
  private:
   std::function<void(std::uint32_t)> on_task_;
@@ -140,6 +169,8 @@ constexpr Way kWays[] = {
     {"std_par", "std_par", Schedule::none, false},
     {"tbb", "tbb", Schedule::none, false},
     {"tbb_tasks", "tbb_tasks", Schedule::none, false},
+    {"process_per_task", "process_per_task", Schedule::none, true},
+    {"fork_pool", "fork_pool", Schedule::none, true},
 };
 
 class Strategies : public ::testing::TestWithParam<Way> {
@@ -242,8 +273,11 @@ TEST_P(Strategies, PutEveryWorkerToWork) {
   for (const int workers : kWorkers) {
     const StrategyOptions some = options(workers, 1);
     if (!select_strategy(GetParam().strategy).refuse(some).empty()) continue;
-    std::barrier everyone(workers);  // passed only if as many threads run tasks at the same time
-    const Probe workload(static_cast<std::uint32_t>(workers), [&](std::uint32_t) { everyone.arrive_and_wait(); });
+    const Shared arrived(0);  // as many as there are workers, if all run tasks at the same time
+    const Probe workload(static_cast<std::uint32_t>(workers), [&](std::uint32_t) {
+      arrived.fetch_add(1);
+      while (arrived < workers) std::this_thread::yield();
+    });
     Received received;
     deliver(*make(workload, some), workload.task_count(), Delivery::unordered, received.consumer());
     std::set<int> seen;
@@ -257,14 +291,11 @@ TEST_P(Strategies, RunAtMostAsManyTasksAtATimeAsThereAreWorkers) {
   for (const int workers : kWorkers) {
     const StrategyOptions some = options(workers, 1);
     if (!select_strategy(GetParam().strategy).refuse(some).empty()) continue;
-    std::atomic<int> inside = 0, most = 0;
+    const Shared inside(0), most(0);
     const Probe workload(kTasks, [&](std::uint32_t) {
-      const int now = inside.fetch_add(1) + 1;
-      int seen = most;
-      while (seen < now && !most.compare_exchange_weak(seen, now)) {
-      }
+      most.raise_to(inside.fetch_add(1) + 1);
       std::this_thread::sleep_for(std::chrono::microseconds(50));
-      inside.fetch_sub(1);
+      inside.fetch_add(-1);
     });
     make(workload, some)->run([](auto, auto) {});
     EXPECT_EQ(workload.total_runs(), static_cast<int>(kTasks));
@@ -335,11 +366,11 @@ TEST_P(Strategies, DeliverWhatRanBeforeAStop) {
   constexpr std::uint32_t kMany = 1000;
   for (const int workers : kWorkers) {
     for (const Delivery delivery : kDeliveries) {
-      std::atomic<bool> stop = false;
+      Shared stop(false);
       StrategyOptions some = options(workers, 1);
-      some.stop = &stop;
+      some.stop = &stop.get();
       if (!select_strategy(GetParam().strategy).refuse(some).empty()) continue;
-      std::atomic<int> started = 0;  // whichever tasks come first
+      const Shared started(0);  // whichever tasks come first
       const Probe workload(kMany, [&](std::uint32_t) {
         const int before = started.fetch_add(1);
         if (before == 5) stop = true;
@@ -372,8 +403,8 @@ TEST_P(Strategies, TakeNoChunkBeyondTheWindow) {
       if (!refusal.empty()) continue;
       constexpr std::uint32_t kMany = 100;
       const std::uint32_t reach = (some.window + 1) * chunk_size;  // the oldest chunk and the window
-      std::atomic<bool> first_done = false;
-      std::atomic<std::uint32_t> started = 0, farthest = 0;
+      Shared first_done(false);
+      const Shared<std::uint32_t> started(0), farthest(0);
       const Probe workload(kMany, [&](std::uint32_t task) {
         started.fetch_add(1);
         if (task == 0) {
@@ -382,9 +413,7 @@ TEST_P(Strategies, TakeNoChunkBeyondTheWindow) {
           std::this_thread::sleep_for(std::chrono::milliseconds(2));
           first_done = true;
         } else if (!first_done) {
-          std::uint32_t far = farthest;
-          while (far < task && !farthest.compare_exchange_weak(far, task)) {
-          }
+          farthest.raise_to(task);
         }
       });
       Received received;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -33,6 +34,8 @@ enum class Pool : std::uint8_t { none, cold, warm };
 /// Where workers may run: anywhere, on CPUs next to each other, or on CPUs far from each other.
 enum class Bind : std::uint8_t { none, close, spread };
 
+inline constexpr std::chrono::milliseconds kTaskTimeout{60'000};
+
 struct StrategyOptions {
   int workers = 1;  ///< >= 1
   std::uint32_t chunk_size =
@@ -45,7 +48,14 @@ struct StrategyOptions {
   Bind bind = Bind::none;
   std::string runtime = {};      ///< "libgomp" or "libomp": must be the one that this process has; "": either
   std::string wait_policy = {};  ///< "active" or "passive": OMP_WAIT_POLICY, read when the process starts; "": not set
-  const std::atomic<bool>* stop = nullptr;  ///< once true, no further chunk is taken; what runs is finished
+  const std::atomic<bool>* stop = nullptr;  ///< once true, no further chunk is taken; what runs is finished. Where
+                                            ///< workers are processes, in memory that they share
+  /// How long a task may take in a worker process (a chunk: that long for each of its tasks) until the worker is taken
+  /// for stopped, ended and replaced; 0: for ever. Threads cannot be ended.
+  std::chrono::milliseconds task_timeout = kTaskTimeout;
+  /// Told what a user should know though the run goes on, as the death of a worker. Called by the thread that calls
+  /// make() or run(). Must not throw.
+  std::function<void(std::string_view note)> on_note = {};
 };
 
 /// What worker processes have used: zero where all workers are threads of this one.

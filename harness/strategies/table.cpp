@@ -8,10 +8,12 @@
 #include "harness/base/names.hpp"
 #include "harness/strategies/async.hpp"
 #include "harness/strategies/chunks.hpp"
+#include "harness/strategies/fork_pool.hpp"
 #include "harness/strategies/mutex_queue.hpp"
 #include "harness/strategies/openmp.hpp"
 #include "harness/strategies/openmp_taskloop.hpp"
 #include "harness/strategies/openmp_tasks.hpp"
+#include "harness/strategies/process_per_task.hpp"
 #include "harness/strategies/sequential.hpp"
 #include "harness/strategies/std_par.hpp"
 #include "harness/strategies/std_thread.hpp"
@@ -47,6 +49,10 @@ constexpr std::array kStrategies = {
              refuse_tbb, make_tbb},
     Strategy{"tbb_tasks", "a task of oneTBB's task_group for each chunk, made by the caller", kNoTbb, refuse_tbb_tasks,
              make_tbb_tasks},
+    Strategy{"process_per_task", "a forked process for each chunk, at most `workers` at a time", "",
+             refuse_process_per_task, make_process_per_task},
+    Strategy{"fork_pool", "forked processes that are sent chunks through socket pairs, some ahead: pool cold or warm",
+             "", refuse_fork_pool, make_fork_pool},
 };
 
 // TaskResult numbers workers in 16 bits.
