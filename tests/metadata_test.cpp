@@ -47,7 +47,7 @@ class Metadata : public testing::Test {
     ASSERT_EQ(sf_writef_short(file.get(), samples.data(), kFrames), kFrames);
   }
 
-  /// "in" to "out", as a task does it; what copy_metadata() said.
+  /// "in" to "out", as a task does it; whether all is said to be kept.
   [[nodiscard]] bool copy() const {
     SoundReader reader(folder_ / "in");
     std::filesystem::remove(folder_ / "out");
@@ -57,9 +57,9 @@ class Metadata : public testing::Test {
     std::vector<std::byte> buffer(10'000 * reader.facts().frame_bytes());
     const std::size_t got = reader.read(buffer.data(), 10'000);
     writer.write(buffer.data(), got);
-    writer.finish();
+    const std::uint64_t bytes = writer.finish();
     EXPECT_GE(got, static_cast<std::size_t>(kFrames));
-    return all;
+    return keeps_metadata(reader, fd.get(), bytes) && all;
   }
 
   [[nodiscard]] Sound open(const std::string& name) const {
@@ -268,6 +268,36 @@ TEST_F(Metadata, ATextThatNoHeaderHoldsIsLeftOutAndSaid) {
   EXPECT_FALSE(copy());
   EXPECT_EQ(texts("out").at(SF_STR_TITLE), "short");
   EXPECT_EQ(texts("out").count(SF_STR_COMMENT), 0U);
+}
+
+TEST_F(Metadata, AChunkThatLibsndfileDoesNotCarryIsSaid) {
+  const auto in_wav = [&](std::string chunk, bool behind) {
+    make(SF_FORMAT_WAV | SF_FORMAT_PCM_16, 1, [](SNDFILE*) {});
+    std::string bytes = content(folder_ / "in");
+    bytes.insert(behind ? bytes.size() : bytes.find("data"), chunk);
+    const auto size = static_cast<std::uint32_t>(bytes.size() - 8);
+    std::memcpy(bytes.data() + 4, &size, 4);
+    std::ofstream(folder_ / "in", std::ios::binary) << bytes;
+    return copy();
+  };
+  using namespace std::string_literals;
+  for (const bool behind : {false, true}) {
+    SCOPED_TRACE(behind);
+    EXPECT_FALSE(in_wav("iXML\4\0\0\0<a/>"s, behind));
+    EXPECT_FALSE(in_wav("LIST\x14\0\0\0adtllabl\x08\0\0\0\1\0\0\0abc\0"s, behind));
+    EXPECT_FALSE(in_wav("LIST\x10\0\0\0INFOIENG\x04\0\0\0abc\0"s, behind)) << "a text of no kind that is carried";
+    EXPECT_TRUE(in_wav("LIST\x10\0\0\0INFOINAM\x04\0\0\0abc\0"s, behind));
+    for (const char* filler : {"JUNK", "junk", "PAD ", "FLLR"}) {
+      EXPECT_TRUE(in_wav(filler + "\4\0\0\0\1\2\3\4"s, behind)) << filler;
+    }
+  }
+
+  make(SF_FORMAT_FLAC | SF_FORMAT_PCM_16, 1, [](SNDFILE*) {});
+  std::string bytes = content(folder_ / "in");
+  ASSERT_EQ(bytes.substr(0, 4), "fLaC");
+  bytes.insert(42, "\6\0\0\x20"s + std::string(3, '\0') + "\3\0\0\0\0"s + std::string(24, '\0'));  // behind its facts
+  std::ofstream(folder_ / "in", std::ios::binary) << bytes;
+  EXPECT_FALSE(copy()) << "a picture";
 }
 
 TEST_F(Metadata, LoopsOfAnAiffFileAreReadButNotWrittenAndThatIsSaid) {

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "harness/audio/chunks.hpp"
+
 namespace noisefloor {
 namespace {
 
@@ -140,6 +142,11 @@ bool copy_metadata(const SoundReader& from, SoundWriter& to) {
         all;
   all = copy_chunk<SF_CART_INFO, Cart>(source, target, SFC_GET_CART_INFO, SFC_SET_CART_INFO, places.cart) && all;
   return copy_texts(source, target, format) && all;
+}
+
+bool keeps_metadata(const SoundReader& from, int to, std::uint64_t bytes) {
+  const std::vector<std::string> said = from.says();
+  return said.empty() || std::ranges::includes(chunk_names(to, bytes), said);
 }
 
 }  // namespace noisefloor

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/audio/chunks.hpp"
 #include "harness/audio/stated_size.hpp"
 #include "harness/audio/steady_bytes.hpp"
 #include "harness/base/error.hpp"
@@ -258,6 +259,7 @@ SoundReader& SoundReader::operator=(SoundReader&& other) noexcept {
   damaged_ = other.damaged_;
   unsized_ = other.unsized_;
   hides_chunks_ = other.hides_chunks_;
+  may_say_more_ = other.may_say_more_;
   return *this;
 }
 SoundReader::~SoundReader() = default;
@@ -279,6 +281,7 @@ SoundReader::SoundReader(const std::string& path) : path_(path) {
   SF_INFO info{};
   std::string reason;
   hides_chunks_ = stated.hides_chunks;
+  may_say_more_ = stated.may_say_more;
   if (stated.corrections.empty() && !stated.visible_bytes) {
     // A descriptor that libsndfile cannot open as a sound it closes, even if asked not to. Closed by us as well, it may
     // by then be another thread's file. So it gets one of its own, which it closes in any case.
@@ -331,6 +334,10 @@ SoundReader::SoundReader(const std::string& path) : path_(path) {
     readable_ = facts_.frames;
   }
   if (is_stored_plainly(facts_)) offset_ = corrected_ ? corrected_->position : ::lseek(fd_.get(), 0, SEEK_CUR);
+}
+
+std::vector<std::string> SoundReader::says() const {
+  return may_say_more_ ? chunk_names(fd_.get(), file_bytes_) : std::vector<std::string>();
 }
 
 std::uint64_t SoundReader::likely_bytes() const noexcept {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "harness/base/unique_fd.hpp"
 
@@ -93,6 +94,8 @@ class SoundReader {
   [[nodiscard]] bool unsized() const noexcept { return unsized_; }
   /// The file has chunks beside its samples that make no sense and were not looked into.
   [[nodiscard]] bool hides_chunks() const noexcept { return hides_chunks_; }
+  /// What the file says beside its samples, as chunk_names() has it.
+  [[nodiscard]] std::vector<std::string> says() const;
 
  private:
   struct Corrected;
@@ -111,6 +114,7 @@ class SoundReader {
   bool damaged_ = false;
   bool unsized_ = false;
   bool hides_chunks_ = false;
+  bool may_say_more_ = true;
 };
 
 /// Writes a sound file into an open, empty, seekable file. For one thread. Nothing in the file tells

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "harness/audio/chunks.hpp"
 #include "harness/base/error.hpp"
 
 namespace noisefloor {
@@ -116,6 +117,7 @@ void check_tail(const Source& source, std::uint64_t at, bool big_endian, StatedS
   for (int chunk = 0; at < source.file_bytes; ++chunk) {
     const HeaderBytes bytes = source.at(at);
     const std::uint64_t size = bytes.number(4, 4, big_endian);
+    result.may_say_more = result.may_say_more || !is_plain_riff_chunk(bytes.name());
     if (chunk >= kMostChunks || bytes.size() < 8 || !is_name(bytes) || size > source.behind(at + 8) ||
         (bytes.is(0, "LIST") && !is_sound_list(source, at, size, big_endian))) {
       result.visible_bytes = at;
@@ -135,11 +137,13 @@ StatedSize riff_size(const Source& source, const HeaderBytes& head) {
   std::uint64_t ds64 = 0;
   WaveFormat format;
   StatedSize result;
+  result.may_say_more = false;
   std::uint64_t at = 12;
   for (int chunk = 0; chunk < kMostChunks && at + 8 <= source.file_bytes; ++chunk) {
     const HeaderBytes bytes = source.at(at);
     if (bytes.size() < 8) break;
     const std::uint64_t size = bytes.number(4, 4, big_endian);
+    result.may_say_more = result.may_say_more || !is_plain_riff_chunk(bytes.name());
     if (bytes.is(0, "fmt ") && size >= 16) {
       format = wave_format(bytes, 8, big_endian);
       refuse_contradiction(format, source.path);

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,10 @@ class HeaderBytes {
   HeaderBytes(int fd, std::uint64_t offset) noexcept;
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool is(std::size_t at, std::string_view id) const noexcept;
+  /// The first four.
+  [[nodiscard]] std::string_view name() const noexcept {
+    return {reinterpret_cast<const char*>(bytes_.data()), std::min<std::size_t>(size_, 4)};
+  }
   /// `width` bytes as an unsigned number; 0 if they are not all there.
   [[nodiscard]] std::uint64_t number(std::size_t at, std::size_t width, bool big_endian) const noexcept;
 
@@ -45,6 +50,8 @@ struct StatedSize {
   std::optional<std::uint64_t> visible_bytes;
   /// A chunk beside the samples is left out, since it makes no sense.
   bool hides_chunks = false;
+  /// Unless this is false, there may be something beside what the samples need.
+  bool may_say_more = true;
 };
 
 /// What RIFF, RIFX, RF64, W64, AIFF, AU and CAF files say; nothing for others. libsndfile cuts what they

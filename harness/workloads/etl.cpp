@@ -291,6 +291,7 @@ class EtlWorkload::OpenTask final : public StagedTask {
       }
     }
     outcome_.bytes_written = writer_.finish();
+    if (!keeps_metadata(reader_, file_.fd(), outcome_.bytes_written)) outcome_.warnings |= EtlOutcome::kMetadata;
     struct stat there {};
     if (options_.output_mode == OutputMode::confirm && ::lstat(target_.c_str(), &there) == 0) {
       if (!is_same(file_.fd(), target_, target_)) {

@@ -113,6 +113,7 @@ void run(const MemoryFile& in, const MemoryFile& out, std::vector<std::byte>& bu
   read_all(reader, buffer, [&](std::size_t frames) { writer.write(buffer.data(), frames); });
   const std::int64_t frames = reader.frames_read();
   const std::uint64_t bytes = writer.finish();
+  noisefloor::keeps_metadata(reader, out.fd(), bytes);
   require(bytes > 0 && ::lseek(out.fd(), 0, SEEK_END) == static_cast<off_t>(bytes), "what is written is all there");
 
   SoundReader again(out.path());

@@ -440,6 +440,7 @@ def orders() -> list[Case]:
     back = chunk(b"LIST", b"INFOISFT" + struct.pack("<i", -8) + JUNK)
     labels = chunk(b"LIST", b"adtlwhat" + struct.pack("<i", -8) + JUNK)
     cut_list = chunk(b"LIST", b"INFOINAM" + struct.pack("<I", 100) + b"abc")
+    label = chunk(b"labl", struct.pack("<I", 1) + b"a mark\0\0")
     beside = "beside its samples"
     return [
         failed("data before fmt.wav", riff(data, fmt), NO_SOUND),
@@ -465,13 +466,39 @@ def orders() -> list[Case]:
         ),
         right("samples before facts.aiff", form(ssnd, comm), MONO),
         failed("no facts.aiff", form(ssnd), NO_SOUND),
-        right("3000 chunks.aiff", form(*[chunk(b"ANNO", JUNK[:10], big=True)] * 3000, comm, ssnd), MONO),
-        right(
-            "markers of 65535, none there.aiff", form(comm, chunk(b"MARK", b"\xff\xff", big=True), ssnd), MONO
+        partial(
+            "3000 chunks.aiff",
+            form(*[chunk(b"ANNO", JUNK[:10], big=True)] * 3000, comm, ssnd),
+            MONO,
+            beside,
         ),
-        right("cues of 2^32, none there.wav", riff(fmt, chunk(b"cue ", b"\xff" * 4), data), MONO),
+        partial(
+            "markers of 65535, none there.aiff",
+            form(comm, chunk(b"MARK", b"\xff\xff", big=True), ssnd),
+            MONO,
+            beside,
+        ),
+        partial("cues of 2^32, none there.wav", riff(fmt, chunk(b"cue ", b"\xff" * 4), data), MONO, beside),
         right("sampler loops of 2^32, none there.wav", riff(fmt, chunk(b"smpl", b"\xff" * 36), data), MONO),
-        right("a broadcast chunk cut short.wav", riff(fmt, chunk(b"bext", b"\xff" * 100), data), MONO),
+        partial(
+            "a broadcast chunk cut short.wav",
+            riff(fmt, chunk(b"bext", b"\xff" * 100), data),
+            MONO,
+            beside,
+        ),
+        partial(
+            "a recorder's notes before its data.wav",
+            riff(fmt, chunk(b"iXML", b"<BWFXML/>"), data),
+            MONO,
+            beside,
+        ),
+        partial(
+            "a recorder's notes after its data.wav",
+            riff(fmt, data, chunk(b"iXML", b"<BWFXML/>")),
+            MONO,
+            beside,
+        ),
+        partial("labels of cues.wav", riff(fmt, data, chunk(b"LIST", b"adtl" + label)), MONO, beside),
         right("a fact that lies.wav", riff(fmt, chunk(b"fact", b"\xff" * 4), data), MONO),
     ]
 
