@@ -348,10 +348,12 @@ void TaskPlan::refuse_collisions() const {
     const std::string output = output_of(number);
     for (std::size_t slash = output.find('/'); slash != std::string::npos; slash = output.find('/', slash + 1)) {
       const std::string_view above = std::string_view(output).substr(0, slash);
-      for (const Name& name : std::ranges::equal_range(names, hash_of(above), {}, &Name::hash)) {
-        if (output_of(name.number) != above) continue;
+      const std::uint64_t hash = hash_of(above);
+      for (auto name = std::ranges::lower_bound(names, hash, {}, &Name::hash); name != names.end(); ++name) {
+        if (name->hash != hash) break;
+        if (output_of(name->number) != above) continue;
         throw UsageError(fmt::format("the output of '{}' would be a file where that of '{}' needs a folder: '{}'",
-                                     input_of(name.number), input_of(number), above));
+                                     input_of(name->number), input_of(number), above));
       }
     }
   }

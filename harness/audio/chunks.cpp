@@ -68,8 +68,7 @@ class Names {
 
   std::vector<std::string> take() {
     std::ranges::sort(names_);
-    const auto again = std::ranges::unique(names_);
-    names_.erase(again.begin(), again.end());
+    names_.erase(std::unique(names_.begin(), names_.end()), names_.end());
     return std::move(names_);
   }
 
