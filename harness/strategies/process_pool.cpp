@@ -335,9 +335,12 @@ class ProcessPool final : public ProcessExecutor {
   void wait() {
     const bool is_uneven = jobs_.ready() == 0 && !jobs_.is_cancelled() && could_share();
     polled_.clear();
-    for (const Worker& worker : workers_) {
-      polled_.push_back({worker.process ? worker.socket.get() : -1, POLLIN, 0});
-      polled_.push_back({worker.process ? worker.process.pidfd() : -1, POLLIN, 0});
+    polled_workers_.clear();
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      if (!workers_[i].process) continue;
+      polled_.push_back({workers_[i].socket.get(), POLLIN, 0});
+      polled_.push_back({workers_[i].process.pidfd(), POLLIN, 0});
+      polled_workers_.push_back(i);
     }
     const int timeout = static_cast<int>((is_uneven ? std::min(kRecallAfter, tick()) : tick()).count());
     const int events = ::poll(polled_.data(), polled_.size(), timeout);
@@ -345,21 +348,24 @@ class ProcessPool final : public ProcessExecutor {
       throw system_error(fmt::format("{}: workers cannot be watched", name_), errno);
     }
     if (events == 0 && is_uneven) share();
-    for (std::size_t i = 0; events > 0 && i < workers_.size(); ++i) {
-      const bool has_ended = polled_[2 * i + 1].revents != 0;
-      // What it had said before it died counts, so that is read first.
-      if (polled_[2 * i].revents == 0 && !has_ended) continue;
-      const bool is_closed = read(i, has_ended);
-      if (has_ended) {
-        lay_to_rest(i, {});
-      } else if (is_closed && lifetime_ != Lifetime::chunk) {
-        lay_to_rest(i, ends_by_itself(workers_[i]) ? "" : "closed its socket or talked nonsense, and was killed");
-      } else if (is_closed) {
-        workers_[i].socket.reset();  // it has said all; now it ends
-      }
+    for (std::size_t i = 0; events > 0 && i < polled_workers_.size(); ++i) {
+      answer(polled_workers_[i], polled_[2 * i].revents != 0, polled_[2 * i + 1].revents != 0);
     }
     Clock::duration elapsed{};
     if (tick_is_due(elapsed)) look_after(elapsed);
+  }
+
+  void answer(std::size_t index, bool has_said, bool has_ended) {
+    if (!has_said && !has_ended) return;
+    // What it had said before it died counts, so that is read first.
+    const bool is_closed = read(index, has_ended);
+    if (has_ended) {
+      lay_to_rest(index, {});
+    } else if (is_closed && lifetime_ != Lifetime::chunk) {
+      lay_to_rest(index, ends_by_itself(workers_[index]) ? "" : "closed its socket or talked nonsense, and was killed");
+    } else if (is_closed) {
+      workers_[index].socket.reset();  // it has said all; now it ends
+    }
   }
 
   /// A process that dies closes its socket a little before it has ended. One that lives on is killed.
@@ -563,6 +569,7 @@ class ProcessPool final : public ProcessExecutor {
   std::span<Shared> shared_;
   std::vector<Worker> workers_;
   std::vector<pollfd> polled_;
+  std::vector<std::size_t> polled_workers_;
   mutable std::vector<std::uint64_t> peaks_ = std::vector<std::uint64_t>(workers_.size());
   const OnChunk* on_chunk_ = nullptr;
   std::uint64_t idle_deaths_ = 0;
