@@ -7,12 +7,15 @@ SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pandas as pd
 
@@ -22,6 +25,8 @@ if __name__ == "__main__":
 
 from plots import style, table
 from scripts import results
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,43 +66,88 @@ def drawings(run: results.Run, only: Sequence[str] = ()) -> list[Drawing]:
     return found
 
 
+@dataclass(frozen=True)
+class Outcome(Generic[T]):
+    """What came of a drawing: a value, or one sentence why there is none. `silent`: its rows do not speak of what the
+    figure shows, so nobody needs to hear of it if another sweep's do."""
+
+    drawing: Drawing
+    value: T | None
+    remark: str = ""
+    silent: bool = False
+
+
 def draw_all(run: results.Run, folder: Path, only: Sequence[str] = ()) -> tuple[list[Path], list[str]]:
     """The files written and, for each figure that could not be drawn, one sentence why."""
-    written: list[Path] = []
-    remarks: list[str] = []
-    for drawing, picture in draw_each(run, only):
-        if isinstance(picture, str):
-            remarks.append(f"{drawing.name}: {picture}")
-            continue
-        with style.settings():
-            written += style.write(picture, folder, drawing.name)
-    return written, remarks
+
+    def save(picture: style.Picture, drawing: Drawing) -> list[Path]:
+        return style.write(picture, folder, drawing.name)
+
+    found = outcomes(run, save, only)
+    written = [path for outcome in found for path in outcome.value or []]
+    return written, [f"{one.drawing.name}: {one.remark}" for one in found if one.remark]
 
 
-def draw_each(
-    run: results.Run, only: Sequence[str] = (), *, bare: bool = False
-) -> Iterator[tuple[Drawing, Any]]:
-    """Every figure as a style.Picture, or as one sentence why there is none. `bare`: as style.settings means it."""
-    silent: dict[str, tuple[Drawing, str]] = {}
-    drawn: set[str] = set()
-    for drawing in drawings(run, only):
+def outcomes(
+    run: results.Run,
+    use: Callable[[style.Picture, Drawing], T],
+    only: Sequence[str] = (),
+    *,
+    bare: bool = False,
+    processes: int | None = None,
+) -> list[Outcome[T]]:
+    """Draws every figure and hands it to `use`, with style.settings(bare=bare) around both. Done by `processes` forked
+    children (default: one for each CPU), so what `use` returns must be picklable; 1: done here."""
+
+    def attempt(drawing: Drawing) -> Outcome[T]:
         if drawing.remark:
-            yield drawing, drawing.remark
-            continue
+            return Outcome(drawing, None, drawing.remark)
         try:
             with style.settings(bare=bare):
-                picture = drawing.figure.draw(run, drawing.rows)
-        except style.NothingToShow as error:
-            silent[drawing.figure.name] = (drawing, str(error))
-            continue
+                return Outcome(drawing, use(drawing.figure.draw(run, drawing.rows), drawing))
         except results.ResultsError as error:
-            yield drawing, str(error)
+            return Outcome(drawing, None, str(error), isinstance(error, style.NothingToShow))
+
+    todo = drawings(run, only)
+    # The results come back without the rows, which are here already.
+    found = [
+        replace(outcome, drawing=drawing)
+        for drawing, outcome in zip(
+            todo,
+            in_parallel([lambda d=d: replace(attempt(d), drawing=None) for d in todo], processes),  # type: ignore[misc]
+        )
+    ]
+    drawn = {one.drawing.figure.name for one in found if not one.remark}
+    said: set[str] = set()
+    kept = []
+    for one in found:
+        name = one.drawing.figure.name
+        if one.silent and name in drawn | said:
             continue
-        drawn.add(drawing.figure.name)
-        yield drawing, picture
-    for name, (drawing, remark) in silent.items():
-        if name not in drawn:
-            yield drawing, remark
+        if one.silent:
+            said.add(name)
+        kept.append(one)
+    return kept
+
+
+_jobs: list[Callable[[], Any]] = []  # what forked children find, since functions cannot be sent to them
+
+
+def in_parallel(jobs: Sequence[Callable[[], T]], processes: int | None = None) -> list[T]:
+    """What each job returns, in their order; an exception of a job is raised here."""
+    count = min(len(jobs), processes or len(os.sched_getaffinity(0)))
+    if count < 2:
+        return [job() for job in jobs]
+    _jobs[:] = jobs
+    try:
+        with ProcessPoolExecutor(count, multiprocessing.get_context("fork")) as pool:
+            return list(pool.map(_do, range(len(jobs))))
+    finally:
+        _jobs.clear()
+
+
+def _do(number: int) -> Any:
+    return _jobs[number]()
 
 
 def main(argv: Sequence[str]) -> int:

@@ -593,7 +593,9 @@ def write(figure: Figure, folder: Path, name: str) -> list[Path]:
     for kind, facts in metadata.items():
         path, temporary = folder / f"{name}.{kind}", folder / f".{name}.{os.getpid()}.{kind}"
         try:
-            figure.savefig(temporary, format=kind, metadata=facts)
+            # Level 4 takes half the time of the default and 5% more room.
+            options = {"pil_kwargs": {"compress_level": 4}} if kind == "png" else {}
+            figure.savefig(temporary, format=kind, metadata=facts, **options)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -227,7 +227,8 @@ def metg(
     picks = generator.integers(0, rounds, size=(resamples, rounds))
     with warnings.catch_warnings():  # a resample may miss a point altogether: nan, left out below
         warnings.simplefilter("ignore", RuntimeWarning)
-        points = np.nanmedian(matrix[picks], axis=1)
+        middle = np.nanmedian if bool(np.any(np.isnan(matrix))) else np.median  # five times as fast
+        points = middle(matrix[picks], axis=1)
     found = np.sort([_crossing_of_present(duration, row, threshold) for row in points])
     tail = (1 - confidence) / 2
     # Order statistics of the resamples, outwards: interpolating towards inf would give nan.
