@@ -30,6 +30,7 @@ class Series:
     task_ns: list[float]
     efficiency: list[stats.Estimate]
     metg: stats.Metg
+    pays: stats.Metg  # where the speed-up falls to 1, interpolated as METG is
     break_even_ns: float | None
     coarsest_speed_up: stats.Estimate
 
@@ -83,6 +84,7 @@ def series(launches: pd.DataFrame) -> list[Series]:
                 task_ns,
                 efficiency,
                 stats.metg(task_ns, matrix.to_numpy(dtype=float), stats.metg_threshold(int(workers))),
+                stats.metg(task_ns, matrix.to_numpy(dtype=float), 1 / int(workers)),
                 stats.break_even(task_ns, speed_ups),
                 speed_ups[-1],
             )

@@ -16,7 +16,7 @@ from scripts import results, stats
 
 STAGES = ("extract", "transform", "load")
 COLORS = ("#0072B2", "#E69F00", "#009E73")
-HATCHES = ("", "///", "...")
+HATCHES = ("", "///", "\\\\\\")
 
 
 @dataclass(frozen=True)
