@@ -13,10 +13,12 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,7 +28,10 @@
 #include "harness/audio/signals.hpp"
 #include "harness/base/error.hpp"
 #include "harness/measure/machine.hpp"
+#include "harness/sweep/benchmark_json.hpp"
+#include "harness/sweep/budget.hpp"
 #include "harness/sweep/engine.hpp"
+#include "harness/sweep/estimate.hpp"
 #include "harness/sweep/launcher.hpp"
 #include "harness/sweep/observations.hpp"
 #include "harness/sweep/plan.hpp"
@@ -52,6 +57,8 @@ struct RunArguments {
   std::string head;
   std::string base;
   bool control = false;
+  std::string resume;
+  std::string budget;
   bool yes = false;
   bool dry_run = false;
 };
@@ -88,10 +95,27 @@ std::string shown(const std::string& path) {
 
 void say(const std::string& line) { std::fputs((line + '\n').c_str(), stderr); }
 
-void print_plan(const Plan& plan) {
+/// Where runs go.
+std::string parent_of(const RunArguments& arguments) {
+  return arguments.out.empty() ? default_parent(fs::current_path().string()) : arguments.out;
+}
+
+void print_plan(const Plan& plan, const RunArguments& arguments) {
   for (const PlannedCell& planned : plan.cells) fmt::print("{}\n", format_cell(planned.cell));
-  say(fmt::format("{} cells, {} launches in {} rounds, seed {}; how long they take is not known before calibration",
-                  plan.cells.size(), count_launches(plan), count_rounds(plan), plan.seed));
+  const auto earlier = newest_plan(parent_of(arguments), machine_id(machine_facts(cache_folder())), pitfalls());
+  const Estimate expected = estimate(plan, earlier ? &earlier->plan : nullptr);
+  say(fmt::format("{} cells, {} launches in {} rounds, seed {}", plan.cells.size(), count_launches(plan),
+                  count_rounds(plan), plan.seed));
+  say(fmt::format("about {}: {} of {} cells as in {}, the others at {} ms a launch", format_duration(expected.time),
+                  expected.known_cells, plan.cells.size(),
+                  earlier ? earlier->facts.at("run_id") : "an earlier run (there is none of this machine)",
+                  kUnknownLaunch.count()));
+  if (!arguments.budget.empty()) {
+    say(fmt::format("the budget of {} cuts rounds where they take longer, to no fewer than {}", arguments.budget,
+                    kLeastRounds));
+  }
+  say(fmt::format("disk: about {} under {}; memory: about {}", format_size(expected.disk_bytes), cache_folder(),
+                  format_size(expected.memory_bytes)));
 }
 
 std::string describe(const RunSummary& summary) {
@@ -116,13 +140,146 @@ void copy_arms(Plan& plan, const std::string& folder) {
   }
 }
 
-ExitStatus run(const RunArguments& arguments) {
-  if (const std::string pinning = openmp_pinning(); !pinning.empty()) {
-    throw UsageError(
-        fmt::format("{} pins the threads of every strategy, not only OpenMP's, before a cell can choose: unset it; "
-                    "taskset chooses the CPUs for all",
-                    pinning));
+/// A run: new, or taken up where it ended.
+struct Session {
+  std::string folder;
+  RunIdentity identity;
+  Plan plan;
+  std::vector<std::pair<std::string, std::string>> head;  ///< of plan.toml
+  std::string machine_json;
+  std::unique_ptr<ObservationFile> rows;
+  RunOptions options;
+};
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+/// Measures, and says what came of it.
+ExitStatus measure(Session& session, ProcessLauncher& launcher, ProgressStyle style, const ProgressPlace& place) {
+  const std::string& folder = session.folder;
+  session.options.changed = [&](const Plan& plan) {
+    replace_file(folder + "/plan.toml", format_plan(plan, session.head));
+  };
+  RunSummary summary;
+  {
+    Progress progress(stderr, style, place, real_clock());
+    try {
+      summary = run_plan(session.plan, session.identity, launcher, *session.rows, progress, session.options);
+      for (const Arm& arm : session.plan.arms) {
+        write_benchmark_json(
+            folder + "/observations.csv", arm.name, session.machine_json,
+            arm.name == "head" ? folder + "/benchmark.json" : fmt::format("{}/benchmark-{}.json", folder, arm.name));
+      }
+    } catch (const Error&) {
+      progress.clear();
+      say(fmt::format("the run stops; its rows so far are in {}", shown(folder)));
+      throw;
+    }
   }
+  if (summary.interrupted) {
+    say(fmt::format("interrupted; what was measured is kept: noisefloor run --resume {} goes on", shown(folder)));
+  } else {
+    std::error_code ignored;  // the arms' copies are no result
+    fs::remove_all(folder + "/bin", ignored);
+    if (summary.measured == 0) say("nothing was measured");
+  }
+  say(fmt::format("{} in {}", describe(summary), shown(folder)));
+  fmt::print("{}\n", shown(folder));
+  return summary.status();
+}
+
+/// The session of the run in `folder`, ready to go on. Throws UsageError where this program or this machine may
+/// not continue it.
+Session take_up(const std::string& folder, ProcessLauncher& launcher) {
+  Session session;
+  session.folder = fs::absolute(folder).lexically_normal().string();
+  if (session.folder.ends_with('/')) session.folder.pop_back();
+  std::error_code error;
+  session.folder = fs::canonical(session.folder, error).string();
+  if (error) throw UsageError(fmt::format("--resume {}: {}", folder, error.message()));
+  const std::string path = session.folder + "/plan.toml";
+  if (!fs::exists(path, error)) {
+    throw UsageError(
+        fmt::format("--resume {}: no plan.toml in it: it is not the folder of a run, or the run was "
+                    "killed before it had a plan; start a new one",
+                    folder));
+  }
+  PlanFile file = read_plan(path, pitfalls());
+  const auto fact = [&](const char* name) {
+    const auto found = file.facts.find(name);
+    if (found == file.facts.end()) throw UsageError(fmt::format("{}: {} is missing", path, name));
+    return found->second;
+  };
+  if (const std::string made_by = fact("build_id"); made_by != build_id()) {
+    throw UsageError(
+        fmt::format("--resume {}: the run was made by build {} (commit {}), this is build {} (commit {}): "
+                    "its times may not be mixed with those. Run {} or start a new run",
+                    folder, made_by, fact("git_sha"), build_id(), kGitSha, fact("program")));
+  }
+  const nlohmann::json facts = machine_facts(cache_folder());
+  session.machine_json = text_of(session.folder + "/machine.json");
+  if (const std::string made_on = fact("machine_id"); made_on != machine_id(facts)) {
+    const auto before = nlohmann::json::parse(session.machine_json, nullptr, false);
+    throw UsageError(
+        fmt::format("--resume {}: the run was made on machine {}, this is {}{}: their times may not be "
+                    "mixed. Start a new run",
+                    folder, made_on, machine_id(facts), describe_differences(before, facts)));
+  }
+  session.plan = std::move(file.plan);
+  for (const char* name : {"run_id", "machine_id", "build_id", "git_sha", "program"}) {
+    session.head.emplace_back(name, fact(name));
+  }
+  session.identity = {fact("run_id"), fact("machine_id")};
+  if (session.plan.arms.size() > 1) {
+    for (const Arm& arm : session.plan.arms) {
+      const Arm now = greet(launcher, arm.name, arm.program);
+      if (now.build_id != arm.build_id) {
+        throw UsageError(fmt::format("--resume {}: {} is build {} by now, the run had {}: start a new run", folder,
+                                     arm.program, now.build_id, arm.build_id));
+      }
+    }
+  } else {
+    session.plan.arms.front().program = own_program();
+  }
+  std::map<std::string, int> repetitions;
+  for (const PlannedCell& planned : session.plan.cells) repetitions[cell_id(planned.cell)] = planned.repetitions;
+  const std::string csv = session.folder + "/observations.csv";
+  if (!fs::exists(csv, error)) {
+    session.rows = std::make_unique<ObservationFile>(csv);
+  } else {
+    auto taken = ObservationFile::take_up(csv, [&](std::span<const Row> launch) {
+      if (launch.size() == 1 && launch.front()["repetition"].empty()) return true;
+      const auto due = repetitions.find(launch.front()["cell_id"]);
+      return due == repetitions.end() || launch.size() == static_cast<std::size_t>(due->second);
+    });
+    session.rows = std::move(taken.file);
+    session.options.earlier = std::move(taken.launches);
+    if (taken.removed_bytes != 0) {
+      say(fmt::format("{}: the last launch was cut off: its {} bytes are removed, and it is made again", shown(csv),
+                      taken.removed_bytes));
+    }
+  }
+  if (session.machine_json.empty()) {  // killed before it was written
+    session.machine_json = facts.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+    replace_file(session.folder + "/machine.json", session.machine_json);
+  }
+  say(fmt::format("{}: {} launches are there already", shown(session.folder), session.options.earlier.size()));
+  return session;
+}
+
+ExitStatus resume(const RunArguments& arguments) {
+  const ProgressPlace place = progress_place(stderr);
+  const ProgressStyle style = choose_style(arguments.progress, place);
+  const Interrupt interrupt;
+  ProcessLauncher launcher(own_program(), interrupt.fd());
+  Session session = take_up(arguments.resume, launcher);
+  point_latest_to(session.folder);
+  return measure(session, launcher, style, place);
+}
+
+Plan plan_of(const RunArguments& arguments) {
   PlanOptions options;
   for (const std::string& text : arguments.sets) options.sets.push_back(parse_axis_values(text));
   options.filter = arguments.filter;
@@ -135,8 +292,6 @@ ExitStatus run(const RunArguments& arguments) {
     throw UsageError(
         fmt::format("--seed {} is larger than {}, the largest that plan.toml can hold", options.seed, kMostSeed));
   }
-  const ProgressPlace place = progress_place(stderr);
-  const ProgressStyle style = choose_style(arguments.progress, place);
   std::vector<SweepFile> sweeps;
   for (const std::string& name : arguments.sweeps) {
     sweeps.push_back(read_sweep(find_sweep(name)));
@@ -154,8 +309,34 @@ ExitStatus run(const RunArguments& arguments) {
     plan.arms.push_back({.name = "base"});
     if (arguments.control) plan.arms.push_back({.name = "base2"});
   }
+  return plan;
+}
+
+ExitStatus run(const RunArguments& arguments) {
+  if (const std::string pinning = openmp_pinning(); !pinning.empty()) {
+    throw UsageError(
+        fmt::format("{} pins the threads of every strategy, not only OpenMP's, before a cell can choose: unset it; "
+                    "taskset chooses the CPUs for all",
+                    pinning));
+  }
+  if (arguments.resume.empty() && arguments.sweeps.empty()) {
+    throw UsageError("give a SWEEP (noisefloor list sweeps), or --resume DIR");
+  }
+  if (!arguments.resume.empty()) return resume(arguments);
+  const ProgressPlace place = progress_place(stderr);
+  const ProgressStyle style = choose_style(arguments.progress, place);
+  Session session;
+  if (!arguments.budget.empty()) {
+    try {
+      session.options.budget = parse_duration(arguments.budget);
+    } catch (const UsageError& error) {
+      throw UsageError(fmt::format("--budget: {}", error.what()));
+    }
+  }
+  session.plan = plan_of(arguments);
+  Plan& plan = session.plan;
   if (arguments.dry_run) {
-    print_plan(plan);
+    print_plan(plan, arguments);
     return ExitStatus::done;
   }
 
@@ -177,46 +358,23 @@ ExitStatus run(const RunArguments& arguments) {
   }
 
   const nlohmann::json facts = machine_facts(cache_folder());
-  RunIdentity identity;
-  identity.machine_id = machine_id(facts);
-  const std::string parent = arguments.out.empty() ? default_parent(fs::current_path().string()) : arguments.out;
+  session.identity.machine_id = machine_id(facts);
   const auto now = std::chrono::system_clock::now();
-  const std::string folder = make_run_folder(parent, run_name(now, kGitSha, identity.machine_id));
-  identity.run_id = fs::path(folder).filename().string();
-
-  if (plan.arms.size() > 1) copy_arms(plan, folder);
-  const std::vector<std::pair<std::string, std::string>> head = {{"run_id", identity.run_id},
-                                                                 {"machine_id", identity.machine_id},
-                                                                 {"build_id", build_id()},
-                                                                 {"git_sha", kGitSha},
-                                                                 {"program", program}};
-  const auto write_plan = [&](const Plan& written) { replace_file(folder + "/plan.toml", format_plan(written, head)); };
-  write_plan(plan);
+  session.folder = make_run_folder(parent_of(arguments), run_name(now, kGitSha, session.identity.machine_id));
+  session.identity.run_id = fs::path(session.folder).filename().string();
+  if (plan.arms.size() > 1) copy_arms(plan, session.folder);
+  session.head = {{"run_id", session.identity.run_id},
+                  {"machine_id", session.identity.machine_id},
+                  {"build_id", build_id()},
+                  {"git_sha", kGitSha},
+                  {"program", program}};
+  replace_file(session.folder + "/plan.toml", format_plan(plan, session.head));
   // Names of files and hosts may hold anything: JSON takes UTF-8 only.
-  replace_file(folder + "/machine.json", facts.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n');
-  ObservationFile rows(folder + "/observations.csv");
-  point_latest_to(folder);
-
-  RunSummary summary;
-  {
-    Progress progress(stderr, style, place, real_clock());
-    try {
-      summary = run_plan(plan, identity, launcher, rows, progress, write_plan);
-    } catch (const Error&) {
-      progress.clear();
-      say(fmt::format("the run stops; its rows so far are in {}", shown(folder)));
-      throw;
-    }
-  }
-  if (!summary.interrupted) {
-    std::error_code ignored;  // they are no result
-    fs::remove_all(folder + "/bin", ignored);
-  }
-  if (summary.interrupted) say("interrupted; what was measured is kept");
-  if (!summary.interrupted && summary.measured == 0) say("nothing was measured");
-  say(fmt::format("{} in {}", describe(summary), shown(folder)));
-  fmt::print("{}\n", shown(folder));
-  return summary.status();
+  session.machine_json = facts.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+  replace_file(session.folder + "/machine.json", session.machine_json);
+  session.rows = std::make_unique<ObservationFile>(session.folder + "/observations.csv");
+  point_latest_to(session.folder);
+  return measure(session, launcher, style, place);
 }
 
 }  // namespace
@@ -224,8 +382,8 @@ ExitStatus run(const RunArguments& arguments) {
 void add_run(CLI::App& app, int& status) {
   auto arguments = std::make_shared<RunArguments>();
   CLI::App* command = app.add_subcommand("run", "Measure sweeps: rows, plan and machine go into a new folder");
-  command->add_option("SWEEP", arguments->sweeps, "A sweep's name (noisefloor list sweeps) or the path of a .toml file")
-      ->required();
+  command->add_option("SWEEP", arguments->sweeps,
+                      "A sweep's name (noisefloor list sweeps) or the path of a .toml file");
   command
       ->add_option("--set", arguments->sets,
                    "Every cell takes each of these values in this axis, whatever the sweep says: --set workers=1,all. "
@@ -259,8 +417,23 @@ void add_run(CLI::App& app, int& status) {
                    "Another build of this program: it takes turns with this one in every round, as arm base")
       ->type_name("BIN");
   command->add_flag("--control", arguments->control, "A byte copy of --base takes turns too, as arm base2");
+  command
+      ->add_option("--budget", arguments->budget,
+                   fmt::format("Time for all of it, such as 90s, 3m or 1h: rounds are cut evenly, to no fewer than {}; "
+                               "where those do not fit, the last cells are left out",
+                               kLeastRounds))
+      ->type_name("TIME");
+  auto* resumed = command
+                      ->add_option("--resume", arguments->resume,
+                                   "Go on with the run in this folder, by the same program on the same machine")
+                      ->type_name("DIR");
   command->add_flag("--yes", arguments->yes, fmt::format("Run more than {} cells", kMostCells));
-  command->add_flag("--dry-run", arguments->dry_run, "Print the cells, measure nothing");
+  command->add_flag("--dry-run", arguments->dry_run, "Print the cells and about how long they take, measure nothing");
+  for (CLI::Option* option : command->get_options()) {
+    if (option != resumed && option->get_name() != "--progress" && option->get_name() != "--help") {
+      resumed->excludes(option);
+    }
+  }
   command->callback([arguments, &status] { status = static_cast<int>(run(*arguments)); });
 }
 

@@ -24,9 +24,10 @@ Written by `scripts/dictionary.py` from `noisefloor list columns`.
 
 | file | holds |
 | --- | --- |
-| `plan.toml` | the sweeps, the cells, the seed, the command line |
+| `plan.toml` | the sweeps, the cells with their iterations, the arms, the seed, the command line: what `--resume` needs |
 | `machine.json` | machine and build, once per run |
 | `observations.csv` | one row per timed repetition, appended as they come |
+| `benchmark.json` | the same rows in Google Benchmark's shape, for its `compare.py` (`benchmark-base.json`, … with `--base`) |
 | `plots/` | the figures, once `plots/all.py` has drawn them |
 
 `results/reference/` holds committed runs (rows gzipped); the README's figures come from there.

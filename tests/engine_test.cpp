@@ -42,6 +42,7 @@ class FakeLauncher : public Launcher {
     requests.push_back(request);
     LaunchOutcome outcome = good(request);
     if (change) change(request, outcome);
+    now += outcome.duration;
     return outcome;
   }
 
@@ -77,6 +78,7 @@ class FakeLauncher : public Launcher {
   }
 
   std::vector<LaunchRequest> requests;
+  std::chrono::nanoseconds now{0};  ///< a clock that only launches move
   std::function<void(const LaunchRequest&, LaunchOutcome&)> change;
 };
 
@@ -104,11 +106,13 @@ struct Trial {
   RunSummary operator()(RowSink& rows) {
     Progress progress(stream, ProgressStyle::none, {}, [] { return std::chrono::nanoseconds(0); });
     const RunIdentity identity{"run", "machine"};
-    return run_plan(plan, identity, launcher, rows, progress, [this](const Plan& seen) {
+    options.changed = [this](const Plan& seen) {
       ++calibrated;
       launches_when_calibrated = launcher.requests.size();
       plan_when_calibrated = seen;
-    });
+    };
+    options.clock = [this] { return launcher.now; };
+    return run_plan(plan, identity, launcher, rows, progress, options);
   }
   ~Trial() { std::fclose(stream); }
   Trial(const Trial&) = delete;
@@ -122,6 +126,7 @@ struct Trial {
 
   Plan plan;
   FakeLauncher launcher;
+  RunOptions options;
   Memory sink;
   std::FILE* stream = std::fopen("/dev/null", "w");
   int calibrated = 0;
@@ -483,6 +488,201 @@ TEST(Engine, ACellThatHeadCannotMeasureIsARowOfEveryArm) {
   EXPECT_EQ(skipped, (std::map<std::string, int>{{"head", 1}, {"base", 1}}));
 }
 
+const std::string kEight =
+    "[[group]]\nworkload = \"spin\"\ntasks = 8\ntask_size = 100\nstrategy = \"openmp\"\n"
+    "workers = [1, 2, 3, 4, 5, 6, 7, 8]\n";
+
+/// Launches by cell and arm.
+std::map<std::string, int> launches_by_cell(const Memory& sink) {
+  std::map<std::string, int> count;
+  std::set<std::string> seen;
+  for (const Row& row : sink.rows) {
+    if (row["status"] != "skipped" && seen.insert(row["launch"]).second) ++count[row["workers"] + row["arm"]];
+  }
+  return count;
+}
+
+// Launches cost from 100 to 800 ms, and another time each; the calibration is wrong by a factor.
+void make_costly(Trial& run, double factor) {
+  run.launcher.change = [factor, i = 0](const LaunchRequest& request, LaunchOutcome& outcome) mutable {
+    const double noise = 0.7 + 0.6 * static_cast<double>(i++ % 7) / 6;
+    const double wrong = request.options.iterations == 0 ? 1 : factor;
+    outcome.duration =
+        std::chrono::nanoseconds(static_cast<std::int64_t>(1e8 * request.options.cell.workers * noise * wrong));
+    for (Row& row : outcome.rows) row["wall_ns"] = "6000000";
+  };
+}
+
+TEST(EngineBudget, IsKeptWithinATenthWhereRoundsCanBeCut) {
+  for (const double factor : {0.5, 0.8, 1.0, 1.3, 1.6}) {
+    for (const int arms : {1, 2}) {
+      Trial run(arms == 1 ? plan_of(kEight, 100) : arms_of(plan_of(kEight, 100), {"base"}));
+      make_costly(run, factor);
+      run.options.budget = seconds(120 * arms);
+      const RunSummary summary = run();
+      EXPECT_EQ(summary.status(), ExitStatus::done);
+      EXPECT_EQ(summary.skipped, 0U);
+      const double share =
+          static_cast<double>(run.launcher.now.count()) / static_cast<double>(run.options.budget->count());
+      EXPECT_LT(share, 1.1) << factor;
+      EXPECT_GT(share, 0.9) << factor;
+      const auto count = launches_by_cell(run.sink);
+      ASSERT_EQ(count.size(), 8U * static_cast<unsigned>(arms));
+      const auto [least, most] = std::minmax_element(count.begin(), count.end(),
+                                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+      EXPECT_GE(least->second, 6);
+      EXPECT_LE(most->second - least->second, 1) << "cut evenly";
+    }
+  }
+}
+
+TEST(EngineBudget, LeavesOutTheLastCellsWhereSixRoundsDoNotFit) {
+  for (const double factor : {1.0, 1.5}) {
+    Trial run(plan_of(kEight, 100));
+    make_costly(run, factor);
+    run.options.budget = seconds(17);
+    const RunSummary summary = run();
+    EXPECT_EQ(summary.status(), ExitStatus::done);
+    EXPECT_GT(summary.skipped, 0U);
+    EXPECT_LT(run.launcher.now, seconds(17) * 1.1);
+    std::map<std::string, std::string> left_out;
+    for (const Row& row : run.sink.rows) {
+      if (row["status"] == "skipped") left_out[row["workers"]] = row["message"];
+    }
+    EXPECT_EQ(left_out.size(), summary.skipped) << "each once";
+    for (const auto& [workers, message] : left_out) EXPECT_THAT(message, ::testing::StartsWith("budget: "));
+    EXPECT_EQ(left_out.count("1"), 0U) << "what comes first in the plan is kept";
+    EXPECT_EQ(left_out.count("8"), 1U);
+    for (const auto& [cell, launches] : launches_by_cell(run.sink)) {
+      if (left_out.count(cell.substr(0, 1)) == 0) {
+        EXPECT_GE(launches, 6) << cell;
+      }
+    }
+  }
+}
+
+TEST(EngineBudget, NeverEndsBetweenTheArmsOfAVisit) {
+  for (int budget = 10; budget < 60; budget += 7) {
+    Trial run(arms_of(plan_of(kEight, 100), {"base", "base2"}));
+    make_costly(run, 1.4);
+    run.options.budget = seconds(budget);
+    run();
+    std::map<std::string, std::set<std::string>> arms;
+    for (const Row& row : run.sink.rows) {
+      if (row["status"] == "ok") arms[row["workers"] + "/" + row["round"]].insert(row["arm"]);
+    }
+    for (const auto& [visit, seen] : arms) EXPECT_EQ(seen.size(), 3U) << visit << " with " << budget << " s";
+  }
+}
+
+TEST(EngineBudget, CalibrationTakesNoMoreThanHalf) {
+  Trial run(plan_of(kEight, 10));
+  make_costly(run, 1);
+  run.options.budget = seconds(2);
+  EXPECT_EQ(run().status(), ExitStatus::done);
+  EXPECT_LT(run.launcher.now, seconds(3));
+  const auto messages = run.values("message");
+  EXPECT_GT(std::count_if(messages.begin(), messages.end(),
+                          [](const std::string& one) {
+                            return one.find("before this cell was calibrated") != std::string::npos;
+                          }),
+            0);
+}
+
+/// Keeps so many launches, then the run is as good as killed.
+class Dying : public Memory {
+ public:
+  explicit Dying(std::size_t appends) : left_(appends) {}
+  void append(std::span<const Row> some) override {
+    if (left_-- == 0) throw Error("killed");
+    Memory::append(some);
+  }
+
+ private:
+  std::size_t left_;
+};
+
+std::vector<KeptLaunch> kept(const std::vector<Row>& rows) {
+  std::vector<KeptLaunch> result;
+  for (std::size_t from = 0; from < rows.size();) {
+    std::size_t end = from;
+    while (end < rows.size() && rows[end]["launch"] == rows[from]["launch"]) ++end;
+    result.push_back(kept_launch(std::span(rows).subspan(from, end - from)));
+    from = end;
+  }
+  return result;
+}
+
+TEST(EngineResume, ARunThatEndedAnywhereGoesOnAsIfItHadNot) {
+  // Cells of all kinds: one is skipped, one cannot be calibrated, one that base does not know, one that fails.
+  const auto answer = [](const LaunchRequest& request, LaunchOutcome& outcome) {
+    const int workers = request.options.cell.workers;
+    const auto end = [&](int exit_status) {
+      outcome.rows.clear();
+      outcome.end = LaunchEnd::failed;
+      outcome.exit_status = exit_status;
+      outcome.message = "told so";
+    };
+    if (workers == 2) {
+      outcome.rows.resize(1);
+      outcome.rows[0]["status"] = "skipped";
+      outcome.rows[0]["message"] = "two";
+    }
+    if (workers == 3) end(1);
+    if (workers == 4 && request.program == "/base") end(2);
+    if (workers == 5 && request.options.iterations != 0) end(1);
+  };
+  const auto plan = [] { return arms_of(plan_of(kEight, 3, 7), {"base"}); };
+  Trial whole(plan());
+  whole.launcher.change = answer;
+  const RunSummary expected = whole();
+  const std::size_t launches = kept(whole.sink.rows).size();
+  ASSERT_GT(launches, 30U);
+  for (std::size_t cut = 0; cut <= launches; ++cut) {
+    Trial first(plan());
+    first.launcher.change = answer;
+    Dying rows(cut);
+    if (cut < launches) {
+      EXPECT_THROW(first(rows), Error);
+    } else {
+      first(rows);
+    }
+    Trial second(parse_plan(format_plan(first.plan_when_calibrated, {}), "plan.toml").plan);
+    second.launcher.change = answer;
+    second.options.earlier = kept(rows.rows);
+    const RunSummary summary = second();
+    EXPECT_TRUE(second.launcher.first().empty()) << "calibration is in the plan";
+    std::vector<Row> all = rows.rows;
+    all.insert(all.end(), second.sink.rows.begin(), second.sink.rows.end());
+    ASSERT_EQ(all.size(), whole.sink.rows.size()) << "cut after " << cut;
+    for (std::size_t i = 0; i < all.size(); ++i)
+      ASSERT_EQ(all[i].fields(), whole.sink.rows[i].fields()) << "cut after " << cut << ", row " << i;
+    // And the launches themselves: their padding, iterations and deadlines.
+    const auto before = first.launcher.rounds();
+    const auto& after = second.launcher.requests;
+    const auto due = whole.launcher.rounds();
+    for (std::size_t i = 0; i < after.size(); ++i) {
+      const LaunchRequest& same = due[due.size() - after.size() + i];
+      ASSERT_EQ(after[i].padding_bytes, same.padding_bytes);
+      ASSERT_EQ(after[i].options.iterations, same.options.iterations);
+      ASSERT_EQ(after[i].options.expected_digest, same.options.expected_digest);
+      ASSERT_EQ(after[i].deadline, same.deadline);
+    }
+    EXPECT_EQ(summary.measured, expected.measured);
+    EXPECT_EQ(summary.skipped, expected.skipped);
+    EXPECT_EQ(summary.failed, expected.failed);
+    EXPECT_EQ(summary.failed_base, expected.failed_base);
+    EXPECT_EQ(summary.observations, expected.observations);
+    EXPECT_EQ(summary.status(), expected.status());
+  }
+}
+
+TEST(EngineResume, RowsOfAnotherPlanAreRefused) {
+  Trial run(plan_of(kFour));
+  run.options.earlier = {{"no cell", "head", 0, 0, 1, 1, "ok"}};
+  EXPECT_THROW(run(), UsageError);
+}
+
 TEST(Greet, AnArmSaysWhichBuildItIs) {
   FakeLauncher launcher;
   launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {
@@ -612,14 +812,6 @@ TEST(Engine, AFullDiskStopsTheRunWithWholeRows) {
   }
   EXPECT_GT(rows, 0U);
   EXPECT_EQ(rows % 2, 0U) << "a launch's rows are kept together";
-  std::filesystem::remove_all(folder);
-}
-
-TEST(Observations, AnExistingFileIsNotWrittenOver) {
-  std::string folder = (std::filesystem::temp_directory_path() / "engine_test.XXXXXX").string();
-  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
-  { const ObservationFile file(folder + "/o.csv"); }
-  EXPECT_THROW(ObservationFile(folder + "/o.csv"), Error);
   std::filesystem::remove_all(folder);
 }
 

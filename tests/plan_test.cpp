@@ -158,5 +158,55 @@ TEST(Plan, IsWrittenAsTomlThatSaysAllThatARunNeeds) {
   EXPECT_EQ(cell["expected_ns"].value_or(0), 1000);
 }
 
+TEST(Plan, IsReadBackAsItWasWritten) {
+  Plan plan = make_plan({sweep("s", "")}, {.seed = 9'223'372'036'854'775'807});
+  plan.command = {"a \"quoted\"\tname\\", "\xc3\xa9"};
+  plan.calibrated = true;
+  plan.arms = {{"head", "/h", "1", "2"}, {"base", "/b", "3", "4"}};
+  for (PlannedCell& planned : plan.cells) {
+    planned.status = "skipped";
+    planned.message = "no";
+  }
+  plan.cells[0].cell.task_ns = 12;
+  plan.cells[0].calibration = Calibration{8, 0xabcU, 1'000};
+  plan.cells[0].status.clear();
+  plan.cells[0].message.clear();
+  plan.cells[0].kernel = "avx2";
+  plan.cells[0].runtime = "libgomp";
+  const std::vector<std::pair<std::string, std::string>> facts = {{"run_id", "x"}};
+  const PlanFile file = parse_plan(format_plan(plan, facts), "plan.toml");
+  EXPECT_EQ(file.facts.at("run_id"), "x");
+  EXPECT_EQ(file.plan.cells[0].cell, plan.cells[0].cell);
+  EXPECT_EQ(format_plan(file.plan, facts), format_plan(plan, facts));
+  EXPECT_EQ(order(file.plan, 1), order(plan, 1));
+}
+
+TEST(Plan, AFileThatIsNoPlanIsRefusedWithTheLine) {
+  Plan plan = make_plan({sweep("s", "")}, {});
+  const std::string good = format_plan(plan, {});
+  const auto changed = [&](const std::string& from, const std::string& to) {
+    std::string text = good;
+    EXPECT_NE(text.find(from), std::string::npos) << from;
+    return text.replace(text.find(from), from.size(), to);
+  };
+  for (const auto& [text, said] : std::vector<std::pair<std::string, std::string>>{
+           {changed("seed = 1", "seed ="), "p.toml:5:"},
+           {changed("seed = 1", "seed = -1"), "p.toml:5:8: seed must be a whole number"},
+           {changed("schema = 1", "schema = 2"), "p.toml:2:10: this is a plan of schema 2"},
+           {changed("[[cell]]", "[[sell]]"), "cell is missing"},
+           {changed("calibrated = false", "calibrated = true"), "neither iterations nor a status"},
+           {changed("cell = \"sweep=s,workload=", "cell = \"sweep=s,workload=x"), "unknown workload"},
+           {changed("rounds = ", "rounds = \"\" #"), "rounds must be a whole number"},
+           {"", "schema is missing"}}) {
+    try {
+      parse_plan(text, "p.toml");
+      FAIL() << said;
+    } catch (const UsageError& error) {
+      EXPECT_THAT(error.what(), ::testing::AllOf(HasSubstr("p.toml:"), HasSubstr(said)));
+    }
+  }
+  EXPECT_THROW(read_plan("/nonexistent/plan.toml"), UsageError);
+}
+
 }  // namespace
 }  // namespace noisefloor

@@ -216,7 +216,9 @@ TEST_F(RunTest, DryRunPrintsTheCellsAndMeasuresNothing) {
   EXPECT_EQ(result.status, 0);
   EXPECT_THAT(result.out, StartsWith("sweep=tiny.a,workload=spin,strategy=openmp,"));
   EXPECT_EQ(result.out.find('\n'), result.out.size() - 1);
-  EXPECT_THAT(result.err, AllOf(HasSubstr("1 cells, 2 launches"), HasSubstr("not known before calibration")));
+  EXPECT_THAT(result.err, AllOf(HasSubstr("1 cells, 2 launches"),
+                                HasSubstr("about 1 s: 0 of 1 cells as in an earlier run (there is none"),
+                                HasSubstr("disk: about 0 MB"), HasSubstr("memory: about")));
   EXPECT_FALSE(fs::exists(folder_ + "/cache"));
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 3);  // tiny.toml, out, err
 }
@@ -241,7 +243,10 @@ TEST_F(RunTest, WhatCannotBeMeantExitsWithTwoAndSaysWhy) {
       {{"run", "tiny.toml", "--control"}, "--base BIN"},
       {{"run", "tiny.toml", "--head", "x"}, "--base BIN"},
       {{"run", "tiny.toml", "--resume", "x"}, "--resume"},
-      {{"run", "tiny.toml", "--budget", "3m"}, "--budget"},
+      {{"run", "--resume", "x", "--rounds", "3"}, "--resume"},
+      {{"run", "--resume", "none"}, "--resume none: No such file"},
+      {{"run", "--resume", "."}, "not the folder of a run"},
+      {{"run", "tiny.toml", "--budget", "3"}, "--budget: '3' is no duration"},
   };
   for (const auto& [words, said] : cases) {
     const Result result = program(words);
@@ -319,6 +324,109 @@ TEST_F(RunTest, NamesThatAreNoTextStillMakeJson) {
   ::unsetenv("NOISEFLOOR_SWEEPS");
 }
 
+TEST_F(RunTest, ABudgetLeavesOutWhatDoesNotFitAndSaysSo) {
+  write("tiny.toml", kTiny);
+  const Result result = program({"run", "tiny.toml", "--out", "runs", "--rounds", "1000", "--budget", "2s"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("budget 2 s: "));
+  const std::string run = folder_ + "/" + result.out.substr(0, result.out.size() - 1);
+  std::map<std::string, std::set<std::string>> rounds;
+  for (const Row& row : rows(run)) {
+    if (row["status"] == "ok") rounds[row["cell_id"]].insert(row["round"]);
+  }
+  ASSERT_FALSE(rounds.empty());
+  for (const auto& [cell, seen] : rounds) EXPECT_LT(seen.size(), 1000U);
+}
+
+TEST_F(RunTest, KilledAtAnyMomentARunGoesOnWithoutLossOrDouble) {
+  write("long.toml",
+        "rounds = 6\nrepetitions = 2\nwarmups = 0\n[[group]]\nworkload = \"spin\"\ntasks = 4\ntask_size = 1000\n"
+        "strategy = [\"sequential\", \"openmp\", \"std_thread\"]\nworkers = [1, 2]\n");
+  const auto folder_of_run = [&]() -> std::string {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(folder_ + "/runs", ignored)) {
+      if (fs::exists(entry.path() / "plan.toml")) return entry.path().string();
+    }
+    return {};
+  };
+  std::vector<std::string> words = {"run", "long.toml", "--out", "runs", "--seed", "3", "--base", NOISEFLOOR_PROGRAM};
+  int kills = 0;
+  Result result;
+  for (int delay = 60;; delay += 90) {
+    const pid_t child = start(words);
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::milliseconds(delay);
+    int status = 0;
+    pid_t ended = 0;
+    while ((ended = ::waitpid(child, &status, WNOHANG)) == 0 &&
+           (folder_of_run().empty() || std::chrono::steady_clock::now() < patience)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    if (ended == child) {
+      ASSERT_EQ(WEXITSTATUS(status), 0) << read(folder_ + "/err");
+      break;
+    }
+    ::kill(child, SIGKILL);
+    finish(child);
+    ++kills;
+    words = {"run", "--resume", folder_of_run()};
+  }
+  EXPECT_GT(kills, 2);
+  std::map<std::string, int> seen;
+  std::set<std::string> orders;
+  std::size_t skipped = 0;
+  const auto all = rows(folder_of_run());
+  for (const Row& row : all) {
+    ++seen[row["cell_id"] + row["arm"] + row["round"] + "/" + row["repetition"]];
+    orders.insert(row["order"]);
+    skipped += row["status"] == "skipped" ? 1 : 0;
+  }
+  EXPECT_EQ(skipped, 2U) << "sequential with two workers, in each arm";
+  EXPECT_EQ(all.size(), 5U * 6 * 2 * 2 + 2);
+  EXPECT_EQ(seen.size(), all.size()) << "none doubled";
+  EXPECT_EQ(orders.size(), 5U * 6 * 2 + 2);
+  EXPECT_FALSE(fs::exists(folder_of_run() + "/bin"));
+  EXPECT_TRUE(nlohmann::json::accept(read(folder_of_run() + "/benchmark.json")));
+  EXPECT_TRUE(nlohmann::json::accept(read(folder_of_run() + "/benchmark-base.json")));
+
+  // Nothing is left to do: what is said is said again.
+  const std::string before = read(folder_of_run() + "/observations.csv");
+  fs::create_directories(folder_of_run() + "/bin/head");
+  fs::create_directories(folder_of_run() + "/bin/base");
+  for (const char* arm : {"head", "base"})
+    fs::copy_file(NOISEFLOOR_PROGRAM, folder_of_run() + "/bin/" + arm + "/noisefloor");
+  EXPECT_EQ(program({"run", "--resume", folder_of_run()}).status, 0);
+  EXPECT_EQ(read(folder_of_run() + "/observations.csv"), before);
+}
+
+TEST_F(RunTest, ARunOfAnotherBuildOrMachineIsNotContinued) {
+  write("tiny.toml", kTiny);
+  const Result made = program({"run", "tiny.toml", "--out", "runs"});
+  const std::string run = folder_ + "/" + made.out.substr(0, made.out.size() - 1);
+  const std::string plan = read(run + "/plan.toml");
+  const std::string observations = read(run + "/observations.csv");
+  const auto with = [&](const std::string& name, const std::string& value) {
+    std::string text = plan;
+    const std::size_t at = text.find(name + " = \"") + name.size() + 4;
+    text.replace(at, text.find('"', at) - at, value);
+    std::ofstream(run + "/plan.toml") << text;
+    return program({"run", "--resume", run});
+  };
+  const Result build = with("build_id", "0123456789abcdef");
+  EXPECT_EQ(build.status, 2);
+  EXPECT_THAT(build.err, AllOf(HasSubstr("made by build 0123456789abcdef"), HasSubstr("start a new run")));
+  auto machine = nlohmann::json::parse(read(run + "/machine.json"));
+  machine["cpu"]["model"] = "another CPU";
+  std::ofstream(run + "/machine.json") << machine;
+  const Result other = with("machine_id", "01234567");
+  EXPECT_EQ(other.status, 2);
+  EXPECT_THAT(other.err, AllOf(HasSubstr("made on machine 01234567"), HasSubstr("cpu/model was \"another CPU\"")));
+  std::ofstream(run + "/plan.toml") << plan.substr(0, plan.find("seed")) + "seed = \n";
+  const Result torn = program({"run", "--resume", run});
+  EXPECT_EQ(torn.status, 2);
+  EXPECT_THAT(torn.err, HasSubstr("plan.toml:"));
+  EXPECT_EQ(read(run + "/observations.csv"), observations);
+}
+
 TEST_F(RunTest, AnInterruptKeepsTheRowsAndExitsWith130) {
   write("long.toml",
         "rounds = 1000\nrepetitions = 1\nwarmups = 0\n[[group]]\nworkload = \"spin\"\ntasks = 2\ntask_size = 1000\n");
@@ -341,6 +449,7 @@ TEST_F(RunTest, AnInterruptKeepsTheRowsAndExitsWith130) {
   const auto kept = rows(folder_ + "/" + result.out.substr(0, result.out.size() - 1));
   EXPECT_GE(kept.size(), 3U);
   for (const Row& row : kept) EXPECT_EQ(row["status"], "ok");
+  EXPECT_THAT(result.err, HasSubstr("--resume runs/"));
 }
 
 }  // namespace

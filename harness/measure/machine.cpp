@@ -34,6 +34,11 @@ using nlohmann::json;
 
 constexpr const char* kUnavailable = "unavailable";
 
+/// The facts that make times comparable. What drifts (load, clock, free memory) and what is another build's
+/// matter (compiler, commit) is left out.
+constexpr const char* kComparable[] = {"/cpu/model",   "/cpu/flags",      "/workers", "/memory/bytes",
+                                       "/file_system", "/kernel/release", "/topology"};
+
 std::string first_line(const std::string& path) {
   std::ifstream file(path);
   std::string line;
@@ -250,12 +255,20 @@ std::string build_id() {
   return id;
 }
 
+std::string describe_differences(const nlohmann::json& before, const nlohmann::json& now) {
+  std::string text;
+  for (const char* path : kComparable) {
+    const json::json_pointer pointer(path);
+    if (!before.contains(pointer) || before.at(pointer) == now.at(pointer)) continue;
+    text += fmt::format("{} {} was {}, is {}", text.empty() ? ":" : ";", path + 1, before.at(pointer).dump(),
+                        now.at(pointer).dump());
+  }
+  return text;
+}
+
 std::string machine_id(const nlohmann::json& facts) {
-  // What drifts (load, clock, free memory) and what is another build's matter (compiler, commit) is left out.
-  const json comparable = {facts.at("cpu").at("model"), facts.at("cpu").at("flags"),
-                           facts.at("workers"),         facts.at("memory").at("bytes"),
-                           facts.at("file_system"),     facts.at("kernel").at("release"),
-                           facts.at("topology")};
+  json comparable = json::array();
+  for (const char* path : kComparable) comparable.push_back(facts.at(json::json_pointer(path)));
   const std::string text = comparable.dump();
   return fmt::format("{:016x}", XXH3_64bits(text.data(), text.size())).substr(0, 8);
 }

@@ -24,6 +24,10 @@ nlohmann::json machine_facts(const std::string& corpus_folder);
 /// are ours, memory, file system type, kernel release), not of those that drift (load, clock).
 std::string machine_id(const nlohmann::json& facts);
 
+/// ": cpu.model was 'A', is 'B'; …": what of machine_id() differs between two machines' facts; empty where
+/// `before` holds none.
+std::string describe_differences(const nlohmann::json& before, const nlohmann::json& now);
+
 /// 16 hexadecimal digits: a hash of this program's file.
 std::string build_id();
 

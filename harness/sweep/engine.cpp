@@ -6,13 +6,15 @@
 
 #include <algorithm>
 #include <charconv>
-#include <map>
 #include <optional>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "harness/sweep/budget.hpp"
 #include "harness/workloads/table.hpp"
 
 namespace noisefloor {
@@ -26,6 +28,9 @@ constexpr int kTrialWarmups = 1;
 constexpr std::uint64_t kLongRepetitionNs = 100'000'000;
 constexpr std::chrono::seconds kHangDeadline{kHangSeconds};
 constexpr std::uint64_t kMostIterations = std::uint64_t{1} << 30U;
+
+/// A budget may be overrun by so much, and no launch is begun that would overrun it further.
+constexpr double kOverrun = 1.05;
 
 constexpr std::string_view kOk = "ok";
 constexpr std::string_view kSkipped = "skipped";
@@ -60,6 +65,8 @@ Cell work_of(const Cell& named) {
   work.variant = cell.variant;
   return work;
 }
+
+nanoseconds as_ns(double ns) { return nanoseconds(static_cast<std::int64_t>(ns)); }
 
 std::string status_of(LaunchEnd end) { return end == LaunchEnd::timeout ? "timeout" : "failed"; }
 
@@ -97,25 +104,31 @@ struct Trial {
 
 class Engine {
  public:
-  Engine(Plan& plan, const RunIdentity& identity, Launcher& launcher, RowSink& sink, Progress& progress)
-      : plan_(plan), identity_(identity), launcher_(launcher), sink_(sink), progress_(progress) {}
+  Engine(Plan& plan, const RunIdentity& identity, Launcher& launcher, RowSink& sink, Progress& progress,
+         const RunOptions& options)
+      : plan_(plan),
+        identity_(identity),
+        launcher_(launcher),
+        sink_(sink),
+        progress_(progress),
+        options_(options),
+        start_(options.clock()) {}
 
-  RunSummary run(const std::function<void(const Plan&)>& calibrated) {
-    states_.assign(plan_.cells.size(), State{{}, {}, std::vector<bool>(plan_.arms.size(), false), {}});
-    if (!calibrate()) return summary_;
-    calibrated(plan_);
+  RunSummary run() {
+    done_.assign(plan_.cells.size(), std::vector<bool>(plan_.arms.size(), false));
+    for (const PlannedCell& planned : plan_.cells) asked_.push_back(planned.rounds);
+    if (!plan_.calibrated) {
+      if (!calibrate()) return summary_;
+      plan_.calibrated = true;
+      if (options_.budget) fit(0);
+      options_.changed(plan_);
+    }
+    take_up();
     go_round();
     return summary_;
   }
 
  private:
-  struct State {
-    std::string last_status;   ///< not empty: kept as a row instead of a launch, once: the cell cannot be measured
-    std::string last_message;  ///< why
-    std::vector<bool> done;    ///< by arm: not to be visited again
-    std::optional<Row> known;  ///< some row of this cell, for its factors
-  };
-
   // Before the first round.
 
   /// The trial of a pitfall's variant is short: some variants take long, and a digest is all that is shared.
@@ -167,6 +180,7 @@ class Engine {
       needs[i].own = &trial(factors(cell));
     }
     for (std::size_t done = 0; done < tries_.size(); ++done) {
+      if (options_.budget && elapsed() > *options_.budget / 2) break;  // what is left is for measuring
       progress_.update("calibrating", done, tries_.size(), nanoseconds(0));
       Trial& next = *tries_[done];
       const auto known = oracles_.find(format_cell(next.options.cell));
@@ -185,7 +199,7 @@ class Engine {
       if (plan_.cells[i].pitfall.hangs) {
         conclude_hanging(plan_.cells[i], *needs[i].oracle);
       } else {
-        conclude(plan_.cells[i], states_[i], *needs[i].oracle, needs[i].granularity, *needs[i].own);
+        conclude(plan_.cells[i], *needs[i].oracle, needs[i].granularity, *needs[i].own);
       }
     }
     return true;
@@ -197,8 +211,17 @@ class Engine {
     planned.calibration = Calibration{1, digest.value_or(0), nanoseconds(kHangDeadline).count()};
   }
 
-  void conclude(PlannedCell& planned, State& state, const Trial& oracle, const Trial* granularity, const Trial& own) {
+  void conclude(PlannedCell& planned, const Trial& oracle, const Trial* granularity, const Trial& own) const {
     planned.calibration.reset();
+    const auto give_up = [&](std::string_view status, std::string message) {
+      planned.status = status;
+      planned.message = std::move(message);
+    };
+    if (!own.outcome || !oracle.outcome) {
+      give_up(kSkipped, fmt::format("budget: half of {} was over before this cell was calibrated",
+                                    format_duration(*options_.budget)));
+      return;
+    }
     if (granularity != nullptr && granularity->problem().empty()) {
       const Row& row = *granularity->row();
       const std::vector<std::uint64_t> walls = granularity->walls();
@@ -210,29 +233,26 @@ class Engine {
     }
     const Row* row = own.row();
     if (row == nullptr) {
-      state.last_status = status_of(own.outcome->end);
-      state.last_message = "calibrating: " + own.outcome->message;
+      give_up(status_of(own.outcome->end), "calibrating: " + own.outcome->message);
       return;
     }
-    state.known = *row;
+    planned.kernel = (*row)["kernel"];
+    planned.runtime = (*row)["runtime"];
     if ((*row)["status"] == kSkipped) {
-      state.last_status = kSkipped;
-      state.last_message = (*row)["message"];
+      give_up(kSkipped, (*row)["message"]);
       return;
     }
     const std::string no_oracle = oracle.problem();
     const auto digest = no_oracle.empty() ? number((*oracle.row())["digest"], 16) : std::nullopt;
     if (!digest) {
-      state.last_status = "failed";
-      state.last_message = fmt::format("the right output is not known: {}: {}", format_cell(oracle.options.cell),
-                                       no_oracle.empty() ? "it printed no digest" : no_oracle);
+      give_up("failed", fmt::format("the right output is not known: {}: {}", format_cell(oracle.options.cell),
+                                    no_oracle.empty() ? "it printed no digest" : no_oracle));
       return;
     }
     const auto iterations = number((*row)["iterations"]);
     const std::vector<std::uint64_t> walls = own.walls();
     if (!iterations || *iterations == 0 || *iterations > kMostIterations || walls.empty()) {
-      state.last_status = "failed";
-      state.last_message = fmt::format("calibrating: {}: {}", (*row)["status"], (*row)["message"]);
+      give_up("failed", fmt::format("calibrating: {}: {}", (*row)["status"], (*row)["message"]));
       return;
     }
     // Doubled on, should the launch have stopped too early: even the shortest repetition must be long enough.
@@ -252,45 +272,156 @@ class Engine {
     planned.calibration = Calibration{static_cast<std::uint32_t>(factor * *iterations), *digest, expected_ns};
   }
 
+  // What was measured before the run was cut off.
+
+  void take_up() {
+    std::unordered_map<std::string, std::size_t> cells;
+    for (std::size_t i = 0; i < plan_.cells.size(); ++i) cells.emplace(cell_id(plan_.cells[i].cell), i);
+    for (const KeptLaunch& launch : options_.earlier) {
+      const auto cell = cells.find(launch.cell_id);
+      const auto arm =
+          std::find_if(plan_.arms.begin(), plan_.arms.end(), [&](const Arm& one) { return one.name == launch.arm; });
+      if (cell == cells.end() || arm == plan_.arms.end()) {
+        throw UsageError(
+            fmt::format("the rows of launch {} are of cell {} and arm {}, which the plan does not have: it is "
+                        "not the plan of these rows",
+                        launch.order, launch.cell_id, launch.arm));
+      }
+      const auto arm_index = static_cast<std::size_t>(arm - plan_.arms.begin());
+      earlier_.insert(place(cell->second, arm_index, launch.round));
+      order_ = std::max(order_, launch.order + 1);
+      if (is_last(launch, plan_.cells[cell->second])) done_[cell->second][arm_index] = true;
+      count(launch, {cell->second, arm_index, 0});
+    }
+  }
+
+  /// Whether no launch of the same cell and arm follows.
+  static bool is_last(const KeptLaunch& launch, const PlannedCell& planned) {
+    return launch.status == kSkipped || !planned.calibration;
+  }
+
+  [[nodiscard]] std::uint64_t place(std::size_t cell, std::size_t arm, int round) const {
+    return (static_cast<std::uint64_t>(round) * plan_.arms.size() + arm) * plan_.cells.size() + cell;
+  }
+
+  // The budget.
+
+  [[nodiscard]] nanoseconds elapsed() const { return options_.clock() - start_; }
+
+  /// Whether one more round of `cell` would overrun the budget by more than what is tolerated.
+  [[nodiscard]] bool is_late(std::size_t cell) const {
+    const double due = launch_ns(cell) * static_cast<double>(plan_.arms.size()) * pace();
+    return static_cast<double>(elapsed().count()) + due > kOverrun * static_cast<double>(options_.budget->count());
+  }
+
+  [[nodiscard]] bool is_active(std::size_t cell) const {
+    return plan_.cells[cell].status.empty() && !done_[cell].front();
+  }
+
+  /// Cuts what is still to be done after `round` rounds to what is left of the budget.
+  void fit(int round) {
+    std::vector<CellCost> costs;
+    for (std::size_t i = 0; i < plan_.cells.size(); ++i) {
+      const bool active = is_active(i);
+      costs.push_back({active ? launch_ns(i) * static_cast<double>(plan_.arms.size()) * pace() : 0, asked_[i]});
+    }
+    const double left_ns = static_cast<double>((*options_.budget - elapsed()).count());
+    const int before = count_rounds(plan_);
+    const BudgetCut cut = cut_to_budget(costs, round, left_ns);
+    for (std::size_t i = 0; i < plan_.cells.size(); ++i) {
+      if (is_active(i)) plan_.cells[i].rounds = std::min(asked_[i], cut.rounds);
+    }
+    for (const std::size_t i : cut.left_out) leave_out(i, round);
+    if (round == 0 || !cut.left_out.empty()) {
+      progress_.say(
+          fmt::format("budget {}: {} of {} rounds{}", format_duration(*options_.budget), std::min(cut.rounds, before),
+                      *std::max_element(asked_.begin(), asked_.end()),
+                      cut.left_out.empty() ? std::string() : fmt::format(", {} cells left out", cut.left_out.size())));
+    }
+    if (round > 0 && (count_rounds(plan_) != before || !cut.left_out.empty())) options_.changed(plan_);
+  }
+
+  void leave_out(std::size_t cell, int round) {
+    plan_.cells[cell].status = kSkipped;
+    plan_.cells[cell].message =
+        fmt::format("budget: {} rounds of it do not fit into {}{}", std::min(asked_[cell], kLeastRounds),
+                    format_duration(*options_.budget),
+                    round == 0 ? std::string() : fmt::format("; {} were measured before that was seen", round));
+    // The row that says so is the next one of this cell.
+    plan_.cells[cell].rounds = std::max(plan_.cells[cell].rounds, round + 1);
+  }
+
   // The rounds.
 
-  void go_round() {
-    std::uint64_t total = 0;
-    double remaining_ns = 0;
-    for (const PlannedCell& planned : plan_.cells) {
-      if (!planned.calibration) continue;
-      const std::uint64_t launches = static_cast<std::uint64_t>(planned.rounds) * plan_.arms.size();
-      total += launches;
-      remaining_ns += static_cast<double>(planned.calibration->expected_ns) * static_cast<double>(launches);
+  [[nodiscard]] double launch_ns(std::size_t cell) const {
+    return static_cast<double>(plan_.cells[cell].calibration->expected_ns);
+  }
+
+  /// Launches take longer or shorter than was expected, all of them alike: so will the rest.
+  [[nodiscard]] double pace() const { return expected_ns_ > 0 ? spent_ns_ / expected_ns_ : 1; }
+
+  /// Launches still to be made, and how long they should take, from `round` on.
+  [[nodiscard]] std::pair<std::uint64_t, double> remaining(int round) const {
+    std::uint64_t launches = 0;
+    double ns = 0;
+    for (std::size_t i = 0; i < plan_.cells.size(); ++i) {
+      if (!plan_.cells[i].status.empty()) continue;
+      for (std::size_t arm = 0; arm < plan_.arms.size(); ++arm) {
+        if (done_[i][arm]) continue;
+        for (int r = round; r < plan_.cells[i].rounds; ++r) {
+          if (earlier_.count(place(i, arm, r)) != 0) continue;
+          ++launches;
+          ns += launch_ns(i);
+        }
+      }
     }
-    progress_.say(fmt::format("{} cells, {} launches, about {}", plan_.cells.size(), total,
-                              format_duration(nanoseconds(static_cast<std::int64_t>(remaining_ns)))));
-    double expected_ns = 0;
-    double spent_ns = 0;
+    return {launches, ns};
+  }
+
+  void go_round() {
     std::uint64_t done = 0;
+    auto [left, left_ns] = remaining(0);
+    progress_.say(fmt::format("{} cells, {} launches{}, about {}", plan_.cells.size(), left,
+                              earlier_.empty() ? "" : " left", format_duration(as_ns(left_ns))));
     for (int round = 0; round < count_rounds(plan_); ++round) {
+      if (options_.budget && round > 0) {
+        fit(round);
+        std::tie(left, left_ns) = remaining(round);
+      }
+      std::size_t visited = plan_.cells.size();
       for (const Visit& visit : visits(plan_, round)) {
-        State& state = states_[visit.cell];
-        if (state.done[visit.arm]) continue;
+        const bool first_arm = std::exchange(visited, visit.cell) != visit.cell;
+        if (done_[visit.cell][visit.arm] || earlier_.count(place(visit.cell, visit.arm, round)) != 0) continue;
         const PlannedCell& planned = plan_.cells[visit.cell];
-        if (!state.last_status.empty()) {
-          keep({blank_row(visit, state.last_status, state.last_message)}, visit, round);
-          state.done[visit.arm] = true;
+        // All arms of a visit or none: a round without its other half is worth nothing.
+        if (first_arm && planned.status.empty() && options_.budget && is_late(visit.cell)) {
+          const auto launches = static_cast<std::uint64_t>(planned.rounds - round) * plan_.arms.size();
+          left -= launches;
+          left_ns -= static_cast<double>(launches) * launch_ns(visit.cell);
+          if (round >= std::min(asked_[visit.cell], kLeastRounds)) {  // it has enough
+            done_[visit.cell].assign(plan_.arms.size(), true);
+            continue;
+          }
+          leave_out(visit.cell, round);
+          options_.changed(plan_);
+        }
+        if (!planned.status.empty()) {
+          keep({blank_row(visit, planned.status, planned.message)}, visit, round);
+          done_[visit.cell][visit.arm] = true;
           continue;
         }
-        // Launches take longer or shorter than was expected, all of them alike: so will the rest.
-        const double pace = expected_ns > 0 ? spent_ns / expected_ns : 1;
-        progress_.update("measuring", done, total, nanoseconds(static_cast<std::int64_t>(remaining_ns * pace)));
+        progress_.update("measuring", done, done + left, as_ns(left_ns * pace()));
         const LaunchOutcome outcome = launcher_.launch(request(planned, visit));
         if (outcome.end == LaunchEnd::interrupted) {
           summary_.interrupted = true;
           return;
         }
         ++done;
-        const auto expected = static_cast<double>(planned.calibration->expected_ns);
-        remaining_ns -= expected;
-        expected_ns += expected;
-        spent_ns += static_cast<double>(outcome.duration.count());
+        --left;
+        const double expected = launch_ns(visit.cell);
+        left_ns -= expected;
+        expected_ns_ += expected;
+        spent_ns_ += static_cast<double>(outcome.duration.count());
         bool skipped = false;
         if (is_unknown(visit, outcome)) {
           skipped = true;
@@ -300,18 +431,17 @@ class Engine {
         } else if (outcome.end != LaunchEnd::finished) {
           keep({blank_row(visit, status_of(outcome.end), outcome.message)}, visit, round);
         } else {
-          if (visit.arm == 0) state.known = outcome.rows.front();
           keep(outcome.rows, visit, round);
           skipped = outcome.rows.front()["status"] == kSkipped;
         }
         if (skipped) {
-          state.done[visit.arm] = true;
-          total -= static_cast<std::uint64_t>(planned.rounds - round - 1);
-          remaining_ns -= expected * (planned.rounds - round - 1);
+          done_[visit.cell][visit.arm] = true;
+          left -= static_cast<std::uint64_t>(planned.rounds - round - 1);
+          left_ns -= expected * (planned.rounds - round - 1);
         }
       }
     }
-    progress_.update("measuring", done, total, nanoseconds(0));
+    progress_.update("measuring", done, done, nanoseconds(0));
   }
 
   /// Whether another arm than head says that this cell means nothing to it: head's sweep, its own tables.
@@ -343,16 +473,15 @@ class Engine {
   /// A row without measures.
   [[nodiscard]] Row blank_row(const Visit& visit, std::string status, std::string message) const {
     const Cell& cell = plan_.cells[visit.cell].cell;
-    const State& state = states_[visit.cell];
+    const PlannedCell& planned = plan_.cells[visit.cell];
     Row row;
     row["schema"] = std::to_string(kCsvSchema);
     row["build_id"] = plan_.arms[visit.arm].build_id;
     row["git_sha"] = plan_.arms[visit.arm].git_sha;
     const Cell recorded = normalised(cell);
     for (const Axis& axis : axes()) row[axis.name] = axis.get(recorded);
-    if (state.known) {  // what "auto" means here, and which runtime answers
-      for (const std::string_view found : {"kernel", "runtime"}) row[found] = (*state.known)[found];
-    }
+    if (!planned.kernel.empty()) row["kernel"] = planned.kernel;
+    if (!planned.runtime.empty()) row["runtime"] = planned.runtime;
     row["cell_id"] = cell_id(cell);
     row["seed"] = std::to_string(plan_.seed);
     row["status"] = std::move(status);
@@ -364,13 +493,7 @@ class Engine {
   void keep(std::vector<Row> rows, const Visit& visit, int round) {
     const PlannedCell& planned = plan_.cells[visit.cell];
     const Arm& arm = plan_.arms[visit.arm];
-    std::map<std::string, std::uint64_t> count;
     std::string message;
-    const auto expected = [&](const std::string& status) {
-      return status == kOk || (planned.pitfall.hangs && status == "timeout") ||
-             (planned.pitfall.wrong && status == "wrong_output");
-    };
-    std::uint64_t as_expected = 0;
     for (Row& row : rows) {
       row["run_id"] = identity_.run_id;
       row["machine_id"] = identity_.machine_id;
@@ -378,30 +501,38 @@ class Engine {
       row["round"] = std::to_string(round);
       row["order"] = std::to_string(order_);
       row["launch"] = std::to_string(order_);
+      row["cell_id"] = cell_id(planned.cell);
       row["sweep"] = planned.cell.sweep;
       row["task_ns"] = planned.cell.task_ns ? std::to_string(*planned.cell.task_ns) : std::string();
-      ++count[row["status"]];
-      if (expected(row["status"])) {
-        ++as_expected;
-        continue;
-      }
-      if (message.empty()) message = row["status"] + ": " + row["message"];
+      if (message.empty() && !is_expected(planned, row["status"])) message = row["status"] + ": " + row["message"];
     }
     sink_.append(rows);
     ++order_;
-    summary_.observations += count["ok"];
-    // A launch counts by the worst of its rows.
-    const bool bad = count["skipped"] == 0 && as_expected != rows.size();
-    std::uint64_t& by_status = bad && visit.arm != 0               ? summary_.failed_base
-                               : bad && count["wrong_output"] != 0 ? summary_.wrong_output
-                               : bad && count["timeout"] != 0      ? summary_.timeout
-                               : count["skipped"] != 0             ? summary_.skipped
-                               : !bad                              ? summary_.measured
-                                                                   : summary_.failed;
-    ++by_status;
+    count(kept_launch(rows), visit);
     if (message.empty()) return;
     progress_.say(visit.arm == 0 ? fmt::format("{} ({})", message, format_cell(planned.cell))
                                  : fmt::format("{}: {} ({})", arm.name, message, format_cell(planned.cell)));
+  }
+
+  /// Whether a row may have this status without the run having failed.
+  static bool is_expected(const PlannedCell& planned, std::string_view status) {
+    return status == kOk || (planned.pitfall.hangs && status == "timeout") ||
+           (planned.pitfall.wrong && status == "wrong_output");
+  }
+
+  /// A launch counts by the worst of its rows.
+  void count(const KeptLaunch& launch, const Visit& visit) {
+    const PlannedCell& planned = plan_.cells[visit.cell];
+    summary_.observations += launch.ok;
+    const bool skipped = launch.status == kSkipped;
+    const bool bad = !skipped && !is_expected(planned, launch.status);
+    std::uint64_t& by_status = bad && visit.arm != 0                    ? summary_.failed_base
+                               : bad && launch.status == "wrong_output" ? summary_.wrong_output
+                               : bad && launch.status == "timeout"      ? summary_.timeout
+                               : skipped                                ? summary_.skipped
+                               : !bad                                   ? summary_.measured
+                                                                        : summary_.failed;
+    ++by_status;
   }
 
   Plan& plan_;
@@ -409,10 +540,16 @@ class Engine {
   Launcher& launcher_;
   RowSink& sink_;
   Progress& progress_;
-  std::vector<State> states_;
+  const RunOptions& options_;
+  nanoseconds start_;
   std::unordered_map<std::string, Trial> trials_;    // pointers to elements stay valid
   std::unordered_map<std::string, Trial*> oracles_;  // by what is tried
   std::vector<Trial*> tries_;                        // in the order in which they were first needed
+  std::vector<int> asked_;                           // rounds by cell, before a budget cut them
+  std::vector<std::vector<bool>> done_;              // by cell and arm: not to be visited again
+  std::unordered_set<std::uint64_t> earlier_;        // places of the launches that were made before
+  double expected_ns_ = 0;                           // of the launches made, as they were expected
+  double spent_ns_ = 0;                              // and as they were
   std::uint64_t order_ = 0;                          // of launches in the rounds, and of cells skipped there
   RunSummary summary_;
 };
@@ -461,8 +598,8 @@ Arm greet(Launcher& launcher, std::string name, std::string program) {
 }
 
 RunSummary run_plan(Plan& plan, const RunIdentity& identity, Launcher& launcher, RowSink& sink, Progress& progress,
-                    const std::function<void(const Plan&)>& calibrated) {
-  return Engine(plan, identity, launcher, sink, progress).run(calibrated);
+                    const RunOptions& options) {
+  return Engine(plan, identity, launcher, sink, progress, options).run();
 }
 
 }  // namespace noisefloor

@@ -5,7 +5,9 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "harness/base/error.hpp"
 #include "harness/sweep/launcher.hpp"
@@ -53,15 +55,26 @@ Cell oracle_cell(const Cell& cell);
 /// prints no rows that can be read; Error with status interrupted where that was asked for.
 Arm greet(Launcher& launcher, std::string name, std::string program);
 
+struct RunOptions {
+  /// Called with the plan whenever something was found or decided that a later call must know to go on: once
+  /// it is calibrated, and when a budget cuts it.
+  std::function<void(const Plan&)> changed = [](const Plan&) {};
+  std::optional<std::chrono::nanoseconds> budget = {};  ///< for all of it, calibration included
+  Clock clock = real_clock();
+  std::vector<KeptLaunch> earlier = {};  ///< of the same run, before it was cut off: not made again
+};
+
 /// Runs `plan`. Before the first round, each distinct cell (whatever its sweep) is launched once to find
 /// its iterations; so are the oracle cells, whose digests all launches must reproduce, and, for task_ns,
 /// each kind of task sequentially with the cell's own kernel: cells that differ only in how many tasks
 /// there are and how they are run share it, measured with the most tasks of them, so that costs per
-/// repetition weigh least. Launches that coincide are made once. What is found goes into plan.cells, and
-/// `calibrated` is called. All of that is found with head and holds for all arms: same work, same iterations.
+/// repetition weigh least. Launches that coincide are made once. What is found goes into plan.cells. A plan
+/// that is calibrated already, since the run was cut off later, is taken as it is. All of that is found with head and
+/// holds for all arms: same work, same iterations. A budget then cuts rounds (cut_to_budget()), before the first one
+/// and again after each, as the time that they take proves longer or shorter; a cell that is left out is `skipped`.
 /// Then the rounds, in which a cell that an arm does not know is skipped there. Throws Error where rows cannot be kept
 /// or nothing can be started: rows that were appended before stay.
 RunSummary run_plan(Plan& plan, const RunIdentity& identity, Launcher& launcher, RowSink& sink, Progress& progress,
-                    const std::function<void(const Plan&)>& calibrated);
+                    const RunOptions& options = {});
 
 }  // namespace noisefloor

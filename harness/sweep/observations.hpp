@@ -1,15 +1,32 @@
-// observations.csv: rows appended as they come, each whole or not at all.
+// observations.csv: rows appended as they come, each whole or not at all, and read back to go on.
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "harness/base/unique_fd.hpp"
 #include "harness/measure/columns.hpp"
 
 namespace noisefloor {
+
+/// What the rows of one launch say, or the one row that stands for a cell that was not launched.
+struct KeptLaunch {
+  std::string cell_id, arm;
+  int round = 0;
+  std::uint64_t order = 0;
+  std::size_t rows = 0, ok = 0;
+  std::string status;  ///< the worst: wrong_output, timeout, skipped, failed, ok
+};
+
+/// Throws Error where the rows are not those of one launch of a run. `rows` is not empty.
+KeptLaunch kept_launch(std::span<const Row> rows);
 
 /// Where the engine puts its rows.
 class RowSink {
@@ -23,16 +40,31 @@ class RowSink {
 };
 
 /// A CSV file, header first. After append() the rows are with the kernel: a killed run loses none of
-/// them. No fsync: a crash of the machine may.
+/// them. No fsync: a crash of the machine may. While it is open nobody else can open it as one.
 class ObservationFile : public RowSink {
+  struct Opened {};  ///< whoever has one may use the constructor for files that are open
+
  public:
   /// Throws Error if the file exists or cannot be written.
   explicit ObservationFile(const std::string& path);
+  ObservationFile(Opened /*key*/, std::string path, UniqueFd file) : path_(std::move(path)), file_(std::move(file)) {}
+
+  struct TakenUp {
+    std::unique_ptr<ObservationFile> file;
+    std::vector<KeptLaunch> launches;  ///< whole ones, as they came
+    std::size_t removed_bytes = 0;     ///< what stood behind them: part of a launch
+  };
+  /// Opens a file that a run left behind, to append to it. A run that was killed may have written part of its
+  /// last launch: those rows are removed; `is_whole` tells for the last launch whether rows are missing. Throws
+  /// UsageError where it is no such file: other columns, or lines that cannot be read before the last one;
+  /// or where another run has it open. Error where it cannot be read or written.
+  static TakenUp take_up(const std::string& path, const std::function<bool(std::span<const Row>)>& is_whole);
 
   /// The rows of one launch: all of them or, where the disk is full, none.
   void append(std::span<const Row> rows) override;
 
  private:
+  void lock() const;
   void write_all(const std::string& text);
 
   std::string path_;

@@ -196,8 +196,8 @@ std::string format_plan(const Plan& plan, const std::vector<std::pair<std::strin
   std::string text =
       "# The plan of this run: its cells, and the seed that gives order, padding and noise.\nschema = 1\n";
   for (const auto& [name, value] : facts) text += fmt::format("{} = {}\n", name, quoted(value));
-  text += fmt::format("command = {}\nsweeps = {}\nseed = {}\n", quoted_list(plan.command), quoted_list(plan.sweeps),
-                      plan.seed);
+  text += fmt::format("command = {}\nsweeps = {}\nseed = {}\ncalibrated = {}\n", quoted_list(plan.command),
+                      quoted_list(plan.sweeps), plan.seed, plan.calibrated);
   for (const Arm& arm : plan.arms) {
     text += fmt::format("\n[[arm]]\nname = {}\nprogram = {}\nbuild_id = {}\ngit_sha = {}\n", quoted(arm.name),
                         quoted(arm.program), quoted(arm.build_id), quoted(arm.git_sha));
@@ -210,6 +210,12 @@ std::string format_plan(const Plan& plan, const std::vector<std::pair<std::strin
     if (planned.calibration) {
       text += fmt::format("iterations = {}\ndigest = \"{:016x}\"\nexpected_ns = {}\n", planned.calibration->iterations,
                           planned.calibration->digest, planned.calibration->expected_ns);
+    }
+    for (const auto& [key, value] : {std::pair<std::string_view, std::string_view>{"status", planned.status},
+                                     {"message", planned.message},
+                                     {"kernel", planned.kernel},
+                                     {"runtime", planned.runtime}}) {
+      if (!value.empty()) text += fmt::format("{} = {}\n", key, quoted(value));
     }
   }
   return text;

@@ -4,9 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -43,6 +45,10 @@ struct PlannedCell {
   int warmups = 2;           ///< untimed, per launch
   PitfallPlan pitfall = {};  ///< of a pitfall's variant
   std::optional<Calibration> calibration = {};
+  std::string status = {};          ///< not empty: it is not launched; a row with this status, once for every arm,
+  std::string message = {};         ///< and this message says why
+  std::string kernel = {};          ///< that its first launch ran, whatever "auto" means here,
+  std::string runtime = {};         ///< and the OpenMP runtime that answered; both empty until then
   std::optional<double> sees = {};  ///< of its group
 };
 
@@ -59,6 +65,7 @@ struct Plan {
   std::vector<std::string> command;  ///< as typed
   std::uint64_t seed = 1;            ///< of order, padding and noise; < 2^63
   std::vector<Arm> arms = {Arm{}};   ///< head first
+  bool calibrated = false;           ///< every cell has its calibration, or a status that says why not
   std::vector<PlannedCell> cells;
 };
 
@@ -113,6 +120,18 @@ struct Visit {
 std::vector<Visit> visits(const Plan& plan, int round);
 
 /// The text of plan.toml. `facts` (name and value, such as build_id) go to its head.
+/// The inverse is parse_plan().
 std::string format_plan(const Plan& plan, const std::vector<std::pair<std::string, std::string>>& facts);
+
+/// What plan.toml holds: the plan, and the texts at its head by name.
+struct PlanFile {
+  Plan plan;
+  std::map<std::string, std::string> facts;
+};
+
+/// `pitfalls`: that its cells may name. Throws UsageError "<path>:<line>:<column>: what is wrong".
+PlanFile parse_plan(std::string_view text, const std::string& path, Pitfalls pitfalls = {});
+/// Reads and parses. Throws UsageError where the file cannot be read, too.
+PlanFile read_plan(const std::string& path, Pitfalls pitfalls = {});
 
 }  // namespace noisefloor

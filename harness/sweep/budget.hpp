@@ -1,0 +1,37 @@
+// A time budget: how many rounds fit into it, and which cells are left out where even the fewest do not.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+#include "harness/sweep/plan.hpp"
+
+namespace noisefloor {
+
+/// A median's 95% interval by order statistics needs so many launches; no budget cuts below it.
+inline constexpr int kLeastRounds = 6;
+
+/// "90s", "3m", "1h", "1h30m", "2.5m". Throws UsageError; for 0, too.
+std::chrono::nanoseconds parse_duration(std::string_view text);
+
+/// What one cell costs, as far as a budget is concerned.
+struct CellCost {
+  double launch_ns = 0;  ///< one launch of every arm
+  int rounds = 0;        ///< that it shall have
+};
+
+struct BudgetCut {
+  int rounds = 0;                     ///< the most that any cell gets; cells that want fewer keep their number
+  std::vector<std::size_t> left_out;  ///< indices, ascending: not launched any more
+};
+
+/// What can still be done in `left_ns` after `round` rounds are over. Rounds are cut evenly, for all cells, but
+/// not below kLeastRounds (or what a cell wants, where that is less). Where those do not fit, cells are left
+/// out: each is kept, in the order of the plan, as long as there is time for it, so that the first ones of a
+/// sweep, what others are compared with, are measured.
+BudgetCut cut_to_budget(const std::vector<CellCost>& cells, int round, double left_ns);
+
+}  // namespace noisefloor
