@@ -171,6 +171,7 @@ constexpr Way kWays[] = {
     {"tbb_tasks", "tbb_tasks", Schedule::none, false},
     {"process_per_task", "process_per_task", Schedule::none, true},
     {"fork_pool", "fork_pool", Schedule::none, true},
+    {"fork_pool_shm", "fork_pool_shm", Schedule::none, true},
 };
 
 class Strategies : public ::testing::TestWithParam<Way> {

@@ -223,17 +223,10 @@ Job Jobs::take_again() {
   return job;
 }
 
-void Jobs::finish(TaskRange range) {
-  finished_ += range.size();
-  if (window_ == 0) return;
-  const std::uint64_t chunk = range.first / chunk_size_;
-  left_[static_cast<std::size_t>(chunk) & (left_.size() - 1)] -= range.size();
-  if (chunk == oldest_) move_window();
-}
-
-void Jobs::move_window() noexcept {
+void Jobs::finish_in_window(TaskRange range) noexcept {
   const std::size_t mask = left_.size() - 1;
-  const std::uint64_t count = chunks_.count();
+  const std::uint64_t chunk = range.first / chunk_size_, count = chunks_.count();
+  left_[static_cast<std::size_t>(chunk) & mask] -= range.size();
   while (oldest_ < count && left_[static_cast<std::size_t>(oldest_) & mask] == 0) {
     // The chunk that enters the window takes the place of one that has left it.
     const std::uint64_t enters = oldest_ + window_ + 1;
@@ -265,13 +258,11 @@ void Jobs::cancel() noexcept {
 ChunkRunner::ChunkRunner(const Workload& workload, std::uint16_t worker, std::uint32_t chunk_size)
     : workload_(workload), buffer_(std::min(chunk_size, workload.task_count())), worker_(worker) {}
 
-MessageHeader::Kind ChunkRunner::run(TaskRange range) noexcept {
-  results_ = std::span(buffer_).first(range.size());
+MessageHeader::Kind ChunkRunner::keep_exception() noexcept {
   returned_.clear();
   try {
-    workload_.run(range, results_, returned_);
+    throw;
   } catch (const std::bad_alloc&) {
-    returned_.clear();
     return MessageHeader::memory;
   } catch (const std::exception& error) {
     const std::string_view what = error.what();
@@ -279,14 +270,8 @@ MessageHeader::Kind ChunkRunner::run(TaskRange range) noexcept {
     returned_.assign(bytes, bytes + what.size());
     return MessageHeader::broken;
   } catch (...) {
-    returned_.clear();
     return MessageHeader::broken;
   }
-  unsigned failed = 0;
-  for (const TaskResult& result : results_) failed |= result.status;
-  if (failed == 0 && returned_.empty()) return MessageHeader::done;
-  for (TaskResult& result : results_) result.worker = worker_;
-  return MessageHeader::results;
 }
 
 void UsageRecord::fill() noexcept {

@@ -91,7 +91,10 @@ class Jobs {
   Job take_again();
 
   /// The job's results have come.
-  void finish(TaskRange range);
+  void finish(TaskRange range) {
+    finished_ += range.size();
+    if (window_ != 0) finish_in_window(range);
+  }
   /// The job was taken and has not been run.
   void give_back(const Job& job);
   /// A worker died running the job: its tasks are to be run again, each as a job of its own, so that the one that kills
@@ -106,7 +109,7 @@ class Jobs {
   [[nodiscard]] const Chunks& chunks() const noexcept { return chunks_; }
 
  private:
-  void move_window() noexcept;
+  void finish_in_window(TaskRange range) noexcept;
 
   Chunks chunks_{0, 1};
   std::uint64_t tasks_ = 0, finished_ = 0, next_ = 0, limit_ = 0, oldest_ = 0;
@@ -126,6 +129,8 @@ struct MessageHeader {
     memory,   ///< the same for std::bad_alloc, without a message
     refused,  ///< not run
     usage,    ///< the worker's usage is in its shared record
+    kKindMask = 0xFF,
+    kAgain = 0x100,  ///< beside a kind: `first` is the number of a job that is run again
   };
   std::uint32_t first = 0;  ///< what names the job: its first task
   Kind kind = done;
@@ -143,12 +148,28 @@ class ChunkRunner {
   ChunkRunner(const Workload& workload, std::uint16_t worker, std::uint32_t chunk_size);
 
   /// Runs the tasks, and says which kind of message tells it. Does not throw.
-  MessageHeader::Kind run(TaskRange range) noexcept;
+  MessageHeader::Kind run(TaskRange range) noexcept {
+    results_ = std::span(buffer_).first(range.size());
+    returned_.clear();
+    try {
+      workload_.run(range, results_, returned_);
+    } catch (...) {
+      return keep_exception();
+    }
+    unsigned failed = 0;
+    for (const TaskResult& result : results_) failed |= result.status;
+    if (failed == 0 && returned_.empty()) return MessageHeader::done;
+    for (TaskResult& result : results_) result.worker = worker_;
+    return MessageHeader::results;
+  }
   [[nodiscard]] std::span<const TaskResult> results() const noexcept { return results_; }
   /// What the tasks returned, or why the run cannot go on.
   [[nodiscard]] std::span<const std::byte> returned() const noexcept { return returned_; }
 
  private:
+  /// In a catch block.
+  MessageHeader::Kind keep_exception() noexcept;
+
   const Workload& workload_;
   std::vector<TaskResult> buffer_;
   std::span<TaskResult> results_;

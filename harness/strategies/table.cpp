@@ -9,6 +9,7 @@
 #include "harness/strategies/async.hpp"
 #include "harness/strategies/chunks.hpp"
 #include "harness/strategies/fork_pool.hpp"
+#include "harness/strategies/fork_pool_shm.hpp"
 #include "harness/strategies/mutex_queue.hpp"
 #include "harness/strategies/openmp.hpp"
 #include "harness/strategies/openmp_taskloop.hpp"
@@ -53,6 +54,8 @@ constexpr std::array kStrategies = {
              refuse_process_per_task, make_process_per_task},
     Strategy{"fork_pool", "forked processes that are sent chunks through socket pairs, some ahead: pool cold or warm",
              "", refuse_fork_pool, make_fork_pool},
+    Strategy{"fork_pool_shm", "forked processes that take chunks from a cursor in shared memory: pool cold or warm", "",
+             refuse_fork_pool_shm, make_fork_pool_shm},
 };
 
 // TaskResult numbers workers in 16 bits.
