@@ -34,12 +34,15 @@ Written by `scripts/dictionary.py` from `noisefloor list columns`.
 
 A row is one repetition: the factors of its cell, and what was measured. All measures are totals of the repetition:
 divide by `iterations`. Times are whole ns, sizes whole bytes. Empty means not applicable or not available; never 0 for
-unknown. A cell that failed, overran or could not run here is a row too, with its `status` and `message`. `format` is
-`int16` or `float32`. The unit of evidence is the launch: repetitions in one process are correlated.
+unknown. A cell that failed, overran or could not run here is a row too, with its `status` and `message`. The unit of evidence is the launch: repetitions in one process are correlated.
 
 | column | meaning |
 | --- | --- |
 """
+
+
+# Columns whose being there depends on the machine: the dictionary is the same everywhere.
+BY_MACHINE: Final = ("instructions", "cycles")
 
 
 def dictionary(program: Path) -> str:
@@ -48,7 +51,8 @@ def dictionary(program: Path) -> str:
     )
     lines = []
     for column in json.loads(printed.stdout):
-        remark = f" (always empty: {column['unavailable']})" if column["unavailable"] else ""
+        reason = "" if column["name"] in BY_MACHINE else column["unavailable"]
+        remark = f" (always empty: {reason})" if reason else ""
         meaning = (column["help"] + remark).replace("|", "\\|")
         lines.append(f"| `{column['name']}` | {meaning} |")
     return HEAD + "\n".join(lines) + "\n"

@@ -59,7 +59,7 @@ TEST_F(Signals, TheCacheIsWhereTheEnvironmentSays) {
 TEST_F(Signals, AreMonoSinesOfHalfAmplitudeEachItsOwn) {
   constexpr std::uint64_t kFrames = 44100;
   std::set<std::string> contents;
-  for (const std::string format : {"int16", "float32"}) {
+  for (const std::string format : {"int16", "int32", "float32", "float64"}) {
     const std::vector<std::string> paths = test_signals(5, kFrames, format);
     ASSERT_EQ(paths.size(), 5U);
     for (const std::string& path : paths) {
@@ -73,9 +73,22 @@ TEST_F(Signals, AreMonoSinesOfHalfAmplitudeEachItsOwn) {
         std::vector<std::int16_t> raw(kFrames);
         EXPECT_EQ(reader.read(raw.data(), kFrames), kFrames);
         std::ranges::transform(raw, samples.begin(), [](std::int16_t x) { return static_cast<float>(x) / 32768; });
+      } else if (reader.facts().sample_type == SampleType::int32) {
+        std::vector<std::int32_t> raw(kFrames);
+        EXPECT_EQ(reader.read(raw.data(), kFrames), kFrames);
+        std::ranges::transform(raw, samples.begin(),
+                               [](std::int32_t x) { return static_cast<float>(x) / 2147483648.0F; });
+      } else if (reader.facts().sample_type == SampleType::float64) {
+        std::vector<double> raw(kFrames);
+        EXPECT_EQ(reader.read(raw.data(), kFrames), kFrames);
+        std::ranges::transform(raw, samples.begin(), [](double x) { return static_cast<float>(x); });
       } else {
         EXPECT_EQ(reader.read(samples.data(), kFrames), kFrames);
       }
+      EXPECT_EQ(format, reader.facts().sample_type == SampleType::int16     ? "int16"
+                        : reader.facts().sample_type == SampleType::int32   ? "int32"
+                        : reader.facts().sample_type == SampleType::float32 ? "float32"
+                                                                            : "float64");
       double squares = 0, largest = 0;
       for (const float x : samples) {
         squares += static_cast<double>(x) * x;
@@ -85,7 +98,7 @@ TEST_F(Signals, AreMonoSinesOfHalfAmplitudeEachItsOwn) {
       EXPECT_NEAR(std::sqrt(squares / kFrames), 0.5 / std::sqrt(2.0), 0.01);
     }
   }
-  EXPECT_EQ(contents.size(), 10U) << "two signals are the same";
+  EXPECT_EQ(contents.size(), 20U) << "two signals are the same";
 }
 
 TEST_F(Signals, AreKeptAndOnlyWhatIsMissingOrIncompleteIsMade) {

@@ -122,6 +122,8 @@ TEST_P(InMemory, ATaskSizeOfZeroIsRefused) {
 INSTANTIATE_TEST_SUITE_P(Workloads, InMemory,
                          ::testing::Values(Case{"spin", "spin", "int16", 0}, Case{"noise_int16", "noise", "int16", 0},
                                            Case{"noise_float32", "noise", "float32", 0},
+                                           Case{"noise_int32", "noise", "int32", 0},
+                                           Case{"noise_float64", "noise", "float64", 0},
                                            Case{"wait", "wait", "int16", 0}, Case{"multiply", "multiply", "int16", 0},
                                            Case{"payload", "payload", "int16", 1000}),
                          [](const auto& instance) { return std::string(instance.param.label); });

@@ -55,6 +55,17 @@ void write_sine(SoundWriter& writer, std::uint32_t index, std::uint64_t frames, 
   }
 }
 
+SampleType sample_type_of(std::string_view format) {
+  constexpr std::pair<std::string_view, SampleType> kTypes[] = {{"int16", SampleType::int16},
+                                                                {"int32", SampleType::int32},
+                                                                {"float32", SampleType::float32},
+                                                                {"float64", SampleType::float64}};
+  for (const auto& [name, type] : kTypes) {
+    if (name == format) return type;
+  }
+  throw UsageError(fmt::format("no test signals of format '{}': int16, int32, float32 and float64 are made", format));
+}
+
 bool is_complete(const std::string& path, const SoundFacts& facts, std::uint64_t bytes) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return false;
@@ -92,10 +103,7 @@ void make_folders(const std::string& folder) {
 }
 
 std::vector<std::string> test_signals(std::uint32_t tasks, std::uint64_t frames, std::string_view format) {
-  if (format != "int16" && format != "float32") {
-    throw UsageError(fmt::format("no test signals of format '{}': int16 and float32 are made", format));
-  }
-  const SampleType type = format == "int16" ? SampleType::int16 : SampleType::float32;
+  const SampleType type = sample_type_of(format);
   constexpr std::uint64_t kMostBytes = 0xffff'0000U;  // chunk sizes of WAV have 32 bits
   if (frames > kMostBytes / bytes_per_sample(type)) {
     throw UsageError(fmt::format("test signals of {} frames do not fit a WAV file: at most {} frames of {}", frames,
@@ -115,10 +123,19 @@ std::vector<std::string> test_signals(std::uint32_t tasks, std::uint64_t frames,
     AtomicFile file(path);
     file.reserve(bytes);
     SoundWriter writer(file.fd(), facts, path);
-    if (type == SampleType::int16) {
-      write_sine<std::int16_t>(writer, index, frames, kAmplitude * 32767);
-    } else {
-      write_sine<float>(writer, index, frames, kAmplitude);
+    switch (type) {
+      case SampleType::int16:
+        write_sine<std::int16_t>(writer, index, frames, kAmplitude * 32767);
+        break;
+      case SampleType::int32:
+        write_sine<std::int32_t>(writer, index, frames, kAmplitude * 2147483647);
+        break;
+      case SampleType::float32:
+        write_sine<float>(writer, index, frames, kAmplitude);
+        break;
+      case SampleType::float64:
+        write_sine<double>(writer, index, frames, kAmplitude);
+        break;
     }
     const std::uint64_t written = writer.finish();
     file.publish(Publish::replace, written);

@@ -21,7 +21,7 @@ inline constexpr std::uint64_t kCorpusFrames = 240ULL * kSignalRate;  ///< of 24
 void make_folders(const std::string& folder);
 
 /// Paths of `tasks` mono WAV files of `frames` frames, <cache>/signals/<format>-<frames>/NNNN.wav: sines
-/// of half amplitude, each with a frequency and phase of its own. `format` is int16 or float32. What is
+/// of half amplitude, each with a frequency and phase of its own. `format` is int16, int32, float32 or float64. What is
 /// not there yet, or not complete, is made; several processes may do so at once. Throws UsageError for
 /// other formats and for more frames than a WAV file holds, Error if files cannot be written.
 [[nodiscard]] std::vector<std::string> test_signals(std::uint32_t tasks, std::uint64_t frames, std::string_view format);

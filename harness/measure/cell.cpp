@@ -43,7 +43,7 @@ std::string known_word(std::string_view axis, std::string_view word, std::span<c
 }
 
 constexpr std::string_view kSchedules[] = {"static", "dynamic", "guided"};
-constexpr std::string_view kFormats[] = {"int16", "float32"};
+constexpr std::string_view kFormats[] = {"int16", "int32", "float32", "float64"};
 constexpr std::string_view kRuntimes[] = {"libgomp", "libomp"};
 constexpr std::string_view kShips[] = {"name", "samples"};
 constexpr std::string_view kTransports[] = {"pipe", "socket", "shm", "shm_in_place"};
@@ -77,7 +77,7 @@ constexpr std::array<Axis, 20> kAxes{{
        for (const Kernel& k : kernels()) names.push_back(k.name);
        c.kernel = known_word("kernel", v, names);
      }, true},
-    {"format", "sample format: int16 | float32", "", [](const Cell& c) { return c.format; },
+    {"format", "sample format: int16 | int32 | float32 | float64", "", [](const Cell& c) { return c.format; },
      [](Cell& c, std::string_view v) { c.format = known_word("format", v, kFormats); }, true},
     {"workers", "threads, processes or ranks that run tasks", "", [](const Cell& c) { return fmt::to_string(c.workers); },
      [](Cell& c, std::string_view v) { c.workers = whole_number<int>("workers", v, 1); }, true},

@@ -9,11 +9,10 @@
 
 #include "harness/base/error.hpp"
 #include "harness/measure/cell.hpp"
+#include "harness/measure/counters.hpp"
 
 namespace noisefloor {
 namespace {
-
-constexpr std::string_view kNoCounters = "hardware counters are not read";
 
 constexpr Column kIdentity[] = {
     {"schema", "version of these columns", "", ""},
@@ -29,6 +28,9 @@ constexpr Column kIdentity[] = {
     {"cell_id", "hash of the factors, without task_ns", "", ""},
 };
 
+constexpr std::string_view kInstructionsColumn = "instructions";
+constexpr std::string_view kCyclesColumn = "cycles";
+
 constexpr Column kMeasures[] = {
     {"iterations", "times that all tasks ran in this repetition; divide totals by it", "", ""},
     {"wall_ns", "real time of the repetition", "", "ns"},
@@ -42,8 +44,9 @@ constexpr Column kMeasures[] = {
     {"voluntary_switches", "context switches because a thread waited", "", ""},
     {"involuntary_switches", "context switches because a thread was preempted", "", ""},
     {"steal_ticks", "time the hypervisor took from this machine, all CPUs", "", "ticks"},
-    {"instructions", "instructions retired", kNoCounters, ""},
-    {"cycles", "CPU cycles", kNoCounters, ""},
+    {kInstructionsColumn, "instructions retired, all workers; machine.json tells whether those in the kernel are in it",
+     "", ""},
+    {kCyclesColumn, "CPU cycles, counted as the instructions are", "", ""},
     {"samples", "sound samples processed", "", ""},
     {"bytes_read", "bytes read from files", "", "bytes"},
     {"bytes_written", "bytes written to files", "", "bytes"},
@@ -64,6 +67,10 @@ const std::vector<Column>& table() {
       all.push_back({axis.name, axis.help, axis.unavailable, axis.name == "task_ns" ? "ns" : ""});
     }
     all.insert(all.end(), std::begin(kMeasures), std::end(kMeasures));
+    for (Column& column : all) {
+      if (column.name == kInstructionsColumn || column.name == kCyclesColumn)
+        column.unavailable = counters_unavailable();
+    }
     return all;
   }();
   return columns;

@@ -14,6 +14,7 @@
 
 #include "harness/base/error.hpp"
 #include "harness/base/names.hpp"
+#include "harness/measure/counters.hpp"
 #include "harness/measure/machine.hpp"
 #include "harness/measure/pitfall.hpp"
 #include "harness/measure/probes.hpp"
@@ -219,9 +220,21 @@ std::vector<Row> skipped(const Cell& cell, std::uint64_t seed, std::string_view 
   return {row};
 }
 
+/// Made before the subject, so that they count in all of its workers.
+struct Counters {
+  Counter instructions{kInstructions};
+  Counter cycles{kCycles};
+};
+
+std::optional<std::uint64_t> difference(const std::optional<std::uint64_t>& after,
+                                        const std::optional<std::uint64_t>& before) {
+  if (!after || !before || *after < *before) return std::nullopt;
+  return *after - *before;
+}
+
 /// Repeats the subject under the clock and makes the rows. `cell` is what ran, `named` what was asked for.
-std::vector<Row> measure(Subject& subject, const Cell& cell, const Cell& named, const LaunchOptions& options,
-                         std::uint64_t expected) {
+std::vector<Row> measure(Subject& subject, const Counters& counters, const Cell& cell, const Cell& named,
+                         const LaunchOptions& options, std::uint64_t expected) {
   const std::uint32_t iterations = options.iterations != 0 ? options.iterations : calibrate(subject);
 
   std::vector<Repetition> repetitions;
@@ -236,8 +249,12 @@ std::vector<Row> measure(Subject& subject, const Cell& cell, const Cell& named, 
     const auto steal_before = steal_ticks();
     const Usage workers_before = subject.worker_usage().usage;
     const Usage before = process_usage();
+    const auto instructions_before = counters.instructions.read();
+    const auto cycles_before = counters.cycles.read();
     std::uint32_t iteration = 0;
     for (auto _ : state) subject.iterate(iteration++, seen);
+    seen.cycles = difference(counters.cycles.read(), cycles_before);
+    seen.instructions = difference(counters.instructions.read(), instructions_before);
     const Usage after = process_usage();
     const WorkerUsage workers = subject.worker_usage();
     seen.usage = (after - before) + (workers.usage - workers_before);
@@ -294,6 +311,8 @@ std::vector<Row> measure(Subject& subject, const Cell& cell, const Cell& named, 
     row["voluntary_switches"] = text(seen.usage.voluntary_switches);
     row["involuntary_switches"] = text(seen.usage.involuntary_switches);
     row["steal_ticks"] = text(seen.steal);
+    row["instructions"] = text(seen.instructions);
+    row["cycles"] = text(seen.cycles);
     row["samples"] = total(volume.samples);
     row["bytes_read"] = total(volume.bytes_read);
     row["bytes_written"] = total(volume.bytes_written);
@@ -325,8 +344,9 @@ std::vector<Row> launch_pitfall(const Cell& cell, const LaunchOptions& options, 
   const std::uint64_t expected = options.expected_digest
                                      ? *options.expected_digest
                                      : run_apart(pitfall, first_variant(pitfall, Role::good), cell.workers).answer;
+  const Counters counters;
   const auto subject = make_subject(pitfall, variant, cell.workers);
-  return measure(*subject, cell, cell, options, expected);
+  return measure(*subject, counters, cell, cell, options, expected);
 }
 
 }  // namespace
@@ -349,9 +369,10 @@ std::vector<Row> launch(const LaunchOptions& options, Pitfalls pitfalls) {
     }
   }
   const std::uint64_t expected = options.expected_digest ? *options.expected_digest : oracle(cell, options.seed);
+  const Counters counters;
   WorkloadSubject subject(cell, options.seed);
   if (cell.strategy.starts_with("openmp")) cell.runtime = openmp_runtime();  // the rows record who answered
-  return measure(subject, cell, named, options, expected);
+  return measure(subject, counters, cell, named, options, expected);
 }
 
 }  // namespace noisefloor

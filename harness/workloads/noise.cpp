@@ -24,7 +24,8 @@ constexpr std::size_t kPeriod = 100;
 constexpr double kToneAmplitude = 0.5;
 
 template <class Sample>
-constexpr double kFullScale = std::is_same_v<Sample, std::int16_t> ? 32768.0 : 1.0;
+constexpr double kFullScale = std::is_integral_v<Sample> ? -static_cast<double>(std::numeric_limits<Sample>::min())
+                                                         : 1.0;
 
 // What output holds that no task wrote: beyond tone plus noise, and equal to itself (a NaN is not).
 template <class Sample>
@@ -63,6 +64,10 @@ class Noise final : public Workload {
       const std::size_t first = task * task_size_;
       if constexpr (std::is_same_v<Sample, std::int16_t>) {
         code_.i16(&in_[first], &out_[first], task_size_, kSigma, 1, key_, first);
+      } else if constexpr (std::is_same_v<Sample, std::int32_t>) {
+        code_.i32(&in_[first], &out_[first], task_size_, kSigma, 1, key_, first);
+      } else if constexpr (std::is_same_v<Sample, double>) {
+        code_.f64(&in_[first], &out_[first], task_size_, kSigma, key_, first);
       } else {
         code_.f32(&in_[first], &out_[first], task_size_, kSigma, key_, first);
       }
@@ -122,14 +127,16 @@ std::unique_ptr<Workload> make(const WorkloadOptions& options) {
 }  // namespace
 
 std::unique_ptr<Workload> make_noise(const WorkloadOptions& options) {
-  static constexpr std::array<std::string_view, 2> kFormats = {"int16", "float32"};
+  static constexpr std::array<std::string_view, 4> kFormats = {"int16", "int32", "float32", "float64"};
   if (options.task_size == 0) throw UsageError("noise: a task of 0 samples is no task: give a task_size of at least 1");
   if (options.kernel == nullptr) throw UsageError("noise: no kernel was chosen: give its name, or auto");
   if (!options.kernel->unavailable.empty()) {
     throw MissingError(fmt::format("kernel {} cannot run here: {}", options.kernel->name, options.kernel->unavailable));
   }
   if (options.format == kFormats[0]) return make<std::int16_t>(options);
-  if (options.format == kFormats[1]) return make<float>(options);
+  if (options.format == kFormats[1]) return make<std::int32_t>(options);
+  if (options.format == kFormats[2]) return make<float>(options);
+  if (options.format == kFormats[3]) return make<double>(options);
   throw_unknown("format of workload noise", options.format, kFormats);
 }
 

@@ -19,7 +19,7 @@ inline constexpr std::uint64_t kLargestNoiseBytes = std::uint64_t{2} << 30;
 /// are held in full, because then every task owns its slice of the output and memcpy of the same bytes
 /// is the ceiling; hence the limit on their size. To hold the working set constant while tasks shrink,
 /// keep tasks × task_size constant.
-/// Throws UsageError for a format other than int16 and float32, a task_size of 0 and signals beyond
+/// Throws UsageError for an unknown format, a task_size of 0 and signals beyond
 /// kLargestNoiseBytes, MissingError for a kernel that cannot run here.
 std::unique_ptr<Workload> make_noise(const WorkloadOptions& options);
 

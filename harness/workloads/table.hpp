@@ -20,7 +20,7 @@ struct WorkloadOptions {
   std::uint32_t tasks = 1;          ///< >= 0
   std::uint64_t task_size = 1;      ///< >= 1; in the workload's task_size_unit
   const Kernel* kernel = nullptr;   ///< never null where uses_kernel; else ignored
-  std::string format = "int16";     ///< int16 | float32: sample format of the buffers or test signals
+  std::string format = "int16";     ///< int16 | int32 | float32 | float64: sample format of the buffers or test signals
   std::string output_mode = "new";  ///< etl and copy: new | replace | in_place
   std::uint64_t seed = 1;           ///< of the noise
 };
