@@ -10,9 +10,40 @@ namespace noisefloor {
 namespace {
 
 constexpr std::array kPitfalls{
-    // The five of the talk.
-    &kTinyTasks, &kFibonacci,
+    // The five of the talk; chunk size has two faces.
+    &kTinyTasks,
+    &kUnsendable,
+    &kPayloadCopies,
+    &kFibonacci,
+    &kCollectedResults,
     // What else users meet.
+    &kSerialisedTransform,
+    &kThreadsForTheWrongWork,
+    &kFalseSharing,
+    &kAtomicPerSample,
+    &kThreadPerTask,
+    &kForkLargeParent,
+    &kOversubscription,
+    &kNestedParallelism,
+    &kWaitPolicy,
+    &kLoadImbalance,
+    &kHeadOfLine,
+    &kUnboundedQueue,
+    &kForkAfterOpenmp,
+    &kForkHoldingLock,
+    &kPipeDeadlock,
+    &kPageFaultStorm,
+    &kAllocatorContention,
+    &kBandwidth,
+    &kDenormals,
+    &kScalarGenerator,
+    &kSharedGenerator,
+    &kCopiedGenerator,
+    &kMisalignedVectors,
+    &kInterleavedChannels,
+    &kWrongReadConversion,
+    &kReplaceByTruncation,
+    &kNoWarmUp,
 };
 
 /// The next line of `text`, which is taken off it.

@@ -19,6 +19,36 @@ std::string code_of(const Pitfall& pitfall, const Variant& variant);
 
 // Defined in the file of their name.
 extern const Pitfall kTinyTasks;
+extern const Pitfall kUnsendable;
+extern const Pitfall kPayloadCopies;
 extern const Pitfall kFibonacci;
+extern const Pitfall kCollectedResults;
+extern const Pitfall kSerialisedTransform;
+extern const Pitfall kThreadsForTheWrongWork;
+extern const Pitfall kFalseSharing;
+extern const Pitfall kAtomicPerSample;
+extern const Pitfall kThreadPerTask;
+extern const Pitfall kForkLargeParent;
+extern const Pitfall kOversubscription;
+extern const Pitfall kNestedParallelism;
+extern const Pitfall kWaitPolicy;
+extern const Pitfall kLoadImbalance;
+extern const Pitfall kHeadOfLine;
+extern const Pitfall kUnboundedQueue;
+extern const Pitfall kForkAfterOpenmp;
+extern const Pitfall kForkHoldingLock;
+extern const Pitfall kPipeDeadlock;
+extern const Pitfall kPageFaultStorm;
+extern const Pitfall kAllocatorContention;
+extern const Pitfall kBandwidth;
+extern const Pitfall kDenormals;
+extern const Pitfall kScalarGenerator;
+extern const Pitfall kSharedGenerator;
+extern const Pitfall kCopiedGenerator;
+extern const Pitfall kMisalignedVectors;
+extern const Pitfall kInterleavedChannels;
+extern const Pitfall kWrongReadConversion;
+extern const Pitfall kReplaceByTruncation;
+extern const Pitfall kNoWarmUp;
 
 }  // namespace noisefloor

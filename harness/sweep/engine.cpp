@@ -154,7 +154,7 @@ class Engine {
     // Oracles first: the others are checked against them.
     for (const PlannedCell& planned : plan_.cells) {
       const Cell right = oracle_of(planned);
-      Trial& oracle = trial(right, {planned.pitfall.oracle, planned.pitfall.oracle_iterations});
+      Trial& oracle = trial(right, {.oracle = planned.pitfall.oracle, .iterations = planned.pitfall.oracle_iterations});
       if (planned.pitfall.oracle) oracles_[format_cell(factors(planned.cell))] = oracles_[format_cell(right)] = &oracle;
       needs.push_back({&oracle, nullptr, nullptr});
     }
