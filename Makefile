@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-full test test-long check format install clean configure build quality micro etl-table fuzz
+.PHONY: help bench bench-full report test test-long check format install clean configure build quality micro etl-table fuzz
 
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
@@ -14,8 +14,9 @@ cache := $(or $(NOISEFLOOR_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/noisefl
 sanitizers := asan tsan clang
 
 help:
-	@echo 'make bench      dependencies, build, the quick sweep, figures; the last line is the path of the run folder'
+	@echo 'make bench      dependencies, build, the quick sweep, figures, report; the last line is the path of the report'
 	@echo 'make bench-full the full sweeps, with an estimate first (SWEEPS="granularity chunk": only these)'
+	@echo 'make report     the report of the newest run again (RUN=results/reference/quick: of another one)'
 	@echo 'make test       dependencies, build, the fast tests'
 	@echo 'make check      format, lint, types, then make test with warnings as errors: what CI runs'
 	@echo 'make test-long  the long tests, and the fast C++ tests under sanitizers and clang'
@@ -36,12 +37,13 @@ configure:
 build: configure
 	@cmake --build --preset release -j $(JOBS)
 
-# Runs the sweeps of $(1), draws their figures and prints the path of the run's folder.
+# Runs the sweeps of $(1), draws their figures, writes the report and prints its path.
 define measure
 status=0; run=$$($(release)/noisefloor run $(1)) || status=$$?; \
 if [ $$status -gt 1 ] || [ -z "$$run" ]; then exit $$status; fi; \
-"$$(scripts/find_python)" plots/all.py "$$run" || exit; \
-(cd "$$run" && pwd -P); exit $$status
+python=$$(scripts/find_python) || exit; \
+"$$python" -B plots/all.py "$$run" || [ $$status -ne 0 ] || status=$$?; \
+"$$python" -B plots/report.py "$$run" || exit; exit $$status
 endef
 
 bench:
@@ -55,6 +57,11 @@ bench-full:
 	@$(MAKE) build
 	@$(release)/noisefloor run $(SWEEPS) --dry-run >/dev/null
 	@$(call measure,$(SWEEPS))
+
+RUN ?= results/latest
+report:
+	@scripts/bootstrap bench
+	@"$$(scripts/find_python)" -B plots/report.py $(RUN)
 
 test:
 	@scripts/bootstrap bench test

@@ -5,7 +5,7 @@
 # Usage: tests/bare_machine.sh [STEP...]     steps, in the order given; without any: refuse bench test
 #   refuse  an ordinary user without a terminal gets exit 3 and the command, and nothing is installed
 #   build   dependencies, configure, build
-#   bench   `make bench`: its last line is a run's folder with observations and figures
+#   bench   `make bench`: its last line is the report of a run with observations and figures
 #   test    `make test`, in a checkout that belongs to somebody else
 #   ci      `.ci/run`
 # Tests the last commit, not the working tree. Needs root, debootstrap and a Debian mirror (MIRROR); exit 77 without.
@@ -95,10 +95,11 @@ build() {
 }
 
 bench() {
-  local folder picture
+  local report folder picture
   make bench </dev/null | tee /tmp/bench.out
-  folder=$(tail -n 1 /tmp/bench.out)
-  [ -d "$folder" ] || fail "the last line is no folder: $folder"
+  report=$(tail -n 1 /tmp/bench.out)
+  grep -q '</html>' "$report" || fail "the last line is no report: $report"
+  folder=$(dirname "$report")
   [ "$(wc -l <"$folder/observations.csv")" -gt 100 ] || fail "too few observations"
   [ -s "$folder/machine.json" ] || fail "no machine.json"
   for picture in strategies granularity chunk; do

@@ -1,0 +1,326 @@
+"""The verdict of a run in words: each sentence computed from its rows, each number with its interval.
+
+SPDX-License-Identifier: MIT
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from plots import chunk, granularity, limit, quality, strategies, style, workers
+from scripts import results, stats
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One answer. `text` has its numbers between ** and names between `; `section` is where it can be looked up.
+    Without rows `text` is empty and `fill` names the sweep that measures it."""
+
+    question: str
+    text: str
+    section: str
+    fill: str = ""
+
+
+def number(estimate: stats.Estimate, show: Callable[[float], str] = style.digits, unit: str = "") -> str:
+    """ "**1.98 [1.91–2.04]**"; without an interval its n instead."""
+    if estimate.n == 0:
+        return "unknown"
+    if not estimate.has_interval:
+        return f"**{show(estimate.median)}{unit}** (n = {estimate.n}: no interval)"
+    return f"**{show(estimate.median)} [{show(estimate.low)}–{show(estimate.high)}]{unit}**"
+
+
+def crossing(metg: stats.Metg) -> str:
+    """Where an efficiency is crossed: "**12 µs [9–15 µs]**", with ≤ where the finest task still reaches it."""
+    sign = "≤ " if metg.kind == "at_most" else ""
+    text = f"{sign}{style.duration(metg.ns)}"
+    if math.isnan(metg.low):
+        return f"**{text}** ({metg.rounds} rounds: no interval)"
+    if metg.kind == "at_most" and metg.high == metg.low:
+        return f"**{text}**"
+    high = "unreached" if math.isinf(metg.high) else style.duration(metg.high)
+    return f"**{text} [{style.duration(metg.low)}–{high}]**"
+
+
+def names(found: Sequence[str], most: int = 4) -> str:
+    """ "`a`, `b` and `c`"; the rest is counted."""
+    quoted = [f"`{name}`" for name in found[:most]]
+    if len(found) > most:
+        quoted.append(f"{len(found) - most} more")
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+def pays(run: results.Run, rows: pd.DataFrame) -> str:
+    """From which task duration on a strategy beats a plain loop; computing tasks only, which move no memory."""
+    launches = results.launch_values(rows[rows["workload"] == "spin"], "wall_ns")
+    found = [one for one in granularity.series(launches) if one.workers > 1] if len(launches) else []
+    if not found:
+        return ""
+    reached = sorted((one for one in found if one.pays.kind != "unreached"), key=lambda one: one.pays.ns)
+    if not reached:
+        longest = max(one.task_ns[-1] for one in found)
+        return f"No strategy measured was ever faster than a plain loop, with tasks of up to **{style.duration(longest)}**."
+    first = reached[0]
+    same = [one.label for one in reached if overlap(one.pays, first.pays)]
+    count = int(rows.loc[rows["workload"] == "spin", "tasks"].max())
+    if first.pays.kind == "at_most":
+        text = (
+            f"Even the shortest tasks measured, {crossing(first.pays).replace('≤ ', '')}, may be parallelised"
+        )
+    else:
+        text = f"Tasks shorter than {crossing(first.pays)} should not be parallelised"
+    text += (
+        f" (batches of {count:,} tasks, {first.workers} workers): from there on {names(same)} "
+        f"{'beats' if len(same) == 1 else 'beat'} a plain loop."
+    )
+    late = reached[-1]
+    if len(reached) > 1 and not overlap(late.pays, first.pays):
+        text += f" `{late.label}` needs {crossing(late.pays)}."
+    never = [one.label for one in found if one.pays.kind == "unreached"]
+    if never:
+        text += f" Never faster here: {names(never)}."
+    return text
+
+
+def overlap(a: stats.Metg, b: stats.Metg) -> bool:
+    """Whether two crossings may be the same; without intervals, whether they are within 5%."""
+    if math.isnan(a.low) or math.isnan(b.low):
+        return abs(math.log(a.ns / b.ns)) < 0.05
+    return a.low <= b.high and b.low <= a.high
+
+
+def effective(run: results.Run, rows: pd.DataFrame) -> str:
+    """METG: from which duration on most of the workers' time goes into tasks."""
+    launches = results.launch_values(rows[rows["workload"] == "spin"], "wall_ns")
+    found = [one for one in granularity.series(launches) if one.workers > 1] if len(launches) else []
+    reached = sorted((one for one in found if one.metg.kind != "unreached"), key=lambda one: one.metg.ns)
+    if not found:
+        return ""
+    threshold = f"{stats.metg_threshold(found[0].workers):.0%}"
+    if not reached:
+        return (
+            f"No strategy measured reached {threshold} of what its workers could give, at any task duration."
+        )
+    first = reached[0]
+    same = [one.label for one in reached if overlap(one.metg, first.metg)]
+    return (
+        f"From tasks of {crossing(first.metg)} on, {names(same)} {'makes' if len(same) == 1 else 'make'} use of at least "
+        f"{threshold} of what {first.workers} workers could give (METG)."
+    )
+
+
+def winner(run: results.Run, rows: pd.DataFrame) -> str:
+    """The fastest strategy for the ETL, or for the first batch measured."""
+    launches = results.launch_values(rows, "wall_ns")
+    if not len(launches):
+        return ""
+    etl = launches[launches["workload"] == "etl"]
+    launches = etl if len(etl) else launches
+    batch = next(iter(launches.groupby(list(style.BATCH), sort=False, dropna=False)))[1]
+    cells = {str(first["cell_id"]): own for first, own in style.rank_cells(batch)}
+    labels = style.describe_cells(batch)
+    table = batch.assign(log=np.log(batch["value"])).pivot_table(
+        index="round", columns="cell_id", values="log", aggfunc="last"
+    )
+    if not len(table):
+        return ""
+    order = table.sub(table.mean(axis=1), axis=0).median().sort_values(kind="stable").index
+    best = cells[order[0]]
+    label = {key: str(labels[own.index[0]]) for key, own in cells.items()}
+    ties = [
+        label[key]
+        for key in order[1:]
+        if not stats.paired_ratio(results.by_round(cells[key]), results.by_round(best)).low > 1
+    ]
+    what = style.describe_batch(best.iloc[0])
+    text = f"For {what}, `{label[order[0]]}` is the fastest of {len(cells)} ways"
+    text += f" at {number(stats.median_interval(best['value'] / 1e6), unit=' ms')}"
+    sequential = strategies.baseline(batch, best.iloc[0])
+    if sequential is not None and sequential["cell_id"].iloc[0] != best["cell_id"].iloc[0]:
+        gain = stats.speed_up(results.by_round(sequential), results.by_round(best))
+        text += f", {number(gain, style.ratio, '×')} as fast as `sequential`"
+    if not ties:
+        return text + "; no other is as fast."
+    return text + f". The rounds cannot tell it from {names(ties)}."
+
+
+def chunk_size(run: results.Run, rows: pd.DataFrame) -> str:
+    """Which chunk sizes are safe: within 5% of the best, for the fastest strategy of each batch."""
+    launches = results.launch_values(rows, "wall_ns")
+    launches = launches[launches["chunk_size"].notna() & launches["round"].notna()]
+    parts = []
+    for _, some in launches.groupby(list(style.BATCH), sort=False, dropna=False):
+        found = [one for one in chunk.series(some) if len(one.chunks) > 1]
+        if not found:
+            continue
+        best = min(found, key=lambda one: one.best_wall.median)
+        first, last = best.near
+        cell = some.iloc[0]
+        length = "" if pd.isna(cell["task_ns"]) else f" of {style.duration(float(cell['task_ns']))}"
+        worst = max(range(len(best.chunks)), key=lambda i: best.ratios[i].median)
+        reach = f"chunk sizes **{first:,}–{last:,}**" if first < last else f"chunk size **{first:,}**"
+        verb = "are" if first < last else "alone is"
+        text = f"For {int(cell['tasks']):,} {cell['workload']} tasks{length}, {reach} {verb} within 5% of the best (`{best.label}`)"
+        if best.ratios[worst].median > chunk.NEAR:
+            text += f"; chunk size {best.chunks[worst]:,} takes {number(best.ratios[worst], style.ratio, '×')} as long"
+        parts.append(text + ".")
+    return " ".join(parts)
+
+
+def distance(run: results.Run, rows: pd.DataFrame) -> str:
+    """The ETL over a plain copy of the same files, for sequential and for the fastest way."""
+    try:
+        with style.settings():
+            data = limit.draw(run, rows).data
+    except results.ResultsError:
+        return ""
+    data = data[data["n"] > 0]
+    parts = []
+    for row in data.to_dict("records"):
+        estimate = stats.Estimate(row["time_over_copy"], row["low"], row["high"], int(row["n"]))
+        parts.append(f"{number(estimate, style.ratio, '×')} with `{row['cell']}`")
+    shown = parts[:2]
+    return f"The ETL takes {' and '.join(shown)} the time of a plain copy of the same files."
+
+
+def scaling(run: results.Run, rows: pd.DataFrame) -> str:
+    """The best speed-up of each batch, over as many workers as there are CPUs."""
+    launches = results.launch_values(rows, "wall_ns")
+    known = style.look_up(run.machine, "workers")
+    cpus = int(known) if known.isdigit() and int(known) > 0 else None
+    parts = []
+    for _, some in launches.groupby(list(style.BATCH), sort=False, dropna=False):
+        best: tuple[float, str] | None = None
+        for one in workers.series(some, cpus):
+            for count, estimate in zip(one.workers, one.speed_ups):
+                if best is None or estimate.median > best[0]:
+                    text = f"{number(estimate, style.ratio, '×')} with {count} workers (`{one.label}`)"
+                    best = (estimate.median, text)
+        if best is not None:
+            parts.append(f"{some.iloc[0]['workload']} {best[1]}")
+    if not parts:
+        return ""
+    return f"Of {cpus if cpus else 'an unknown number of'} CPUs, the speed-up at best is: {'; '.join(parts[:4])}."
+
+
+def kernel(run: results.Run, rows: pd.DataFrame) -> str:
+    """What the widest kernel gives in memory, and what is left of it in the ETL."""
+    launches = results.launch_values(rows, "wall_ns")
+    parts = []
+    for _, some in launches.groupby([*style.BATCH, "strategy", "workers"], sort=False, dropna=False):
+        naive = some[some["kernel"] == "naive"]
+        others = some[some["kernel"] != "naive"]
+        if not len(naive) or not len(others):
+            continue
+        fastest = others.groupby("kernel")["value"].median().idxmin()
+        own = others[others["kernel"] == fastest]
+        own = own[own["cell_id"] == own["cell_id"].iloc[0]]
+        gain = stats.speed_up(results.by_round(naive), results.by_round(own))
+        where = {"noise": "in memory", "etl": "in the whole ETL"}.get(some.iloc[0]["workload"], "")
+        form = some.iloc[0]["format"]
+        parts.append(f"`{fastest}` is {number(gain, style.ratio, '×')} as fast as `naive` {where} ({form})")
+    return f"{'; '.join(parts[:4])}." if parts else ""
+
+
+def certainty(run: results.Run, rows: pd.DataFrame) -> str:
+    """How sure: rounds, spread, disturbance, and what has no value."""
+    launches = quality.executed(rows)
+    if not len(launches):
+        return ""
+    rounds = int(launches["round"].nunique())
+    spread = stats.median_interval(100 * launches.drop_duplicates(["sweep", "cell_id"])["deviation"])
+    text = (
+        f"Every cell was measured in **{rounds} round{'' if rounds == 1 else 's'}**; the launches of the middle cell spread "
+        f"by **{spread.median:.1f}%**, and {100 * launches['dirty'].mean():.0f}% of all launches saw another process or the "
+        "hypervisor take a CPU away. Brackets hold the truth in 95 of 100 cases"
+    )
+    if rounds < stats.LEAST_VALUES:
+        text += f"; with fewer than {stats.LEAST_VALUES} rounds there are none"
+    lost = rows[rows["status"] != "ok"]
+    counts = [
+        f"{len(some[list(results.LAUNCH)].drop_duplicates()):,} {status}"
+        for status in results.STATUSES
+        if len(some := lost[lost["status"] == status])
+    ]
+    return text + (
+        f". Launches without a value: {', '.join(counts)}." if counts else ". No launch is without a value."
+    )
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the verdict answers, from the rows of a figure in plots/table.py."""
+
+    text: str
+    answer: Callable[[results.Run, pd.DataFrame], str]
+    figure: str
+
+
+# In the order of the verdict.
+QUESTIONS: Final = (
+    Question("Which strategy?", winner, "strategies"),
+    Question("From which task size on?", pays, "granularity"),
+    Question("From which size on efficiently?", effective, "granularity"),
+    Question("With which chunk size?", chunk_size, "chunk"),
+    Question("How far does it scale?", scaling, "workers"),
+    Question("How far from the limit?", distance, "limit"),
+    Question("What do the kernels give?", kernel, "kernels"),
+    Question("How sure?", certainty, "quality"),
+)
+
+
+def findings(
+    run: results.Run, rows_of: Callable[[str], Sequence[pd.DataFrame]], fill: Callable[[str], str]
+) -> Iterator[Finding]:
+    """An answer for every question. `rows_of`: the rows that a figure draws, one frame per sweep; the first that has an
+    answer gives it. `fill`: the sweep that measures what a figure shows."""
+    for question in QUESTIONS:
+        text = ""
+        for rows in sorted(rows_of(question.figure), key=len, reverse=True):
+            try:
+                text = question.answer(run, rows)
+            except (results.ResultsError, ValueError) as error:
+                text = f"Cannot be told: {error}."
+            if text:
+                break
+        yield Finding(question.text, text, question.figure, "" if text else fill(question.figure))
+
+
+def plain(text: str) -> str:
+    """Without marks, for a terminal."""
+    return text.replace("**", "").replace("`", "")
+
+
+def contrasts(rows: pd.DataFrame, factor: str) -> list[dict[str, Any]]:
+    """Cells that differ in `factor` alone: the time of each value over that of the first value, paired by round."""
+    launches = results.launch_values(rows[rows[factor] != ""], "wall_ns")
+    if launches[factor].nunique() < 2:
+        return []
+    others = [name for name in results.FACTORS if name not in (factor, "task_ns")]
+    found = []
+    for _, some in launches.groupby(others, sort=False, dropna=False):
+        values = list(dict.fromkeys(sorted(some[factor])))
+        if len(values) < 2:
+            continue
+        first = results.by_round(some[some[factor] == values[0]].drop_duplicates("round", keep="last"))
+        for value in values[1:]:
+            own = results.by_round(some[some[factor] == value].drop_duplicates("round", keep="last"))
+            cell = some.iloc[0]
+            found.append(
+                {
+                    "batch": style.describe_batch(cell),
+                    "cell": f"{cell['strategy']}{style.describe('schedule', cell['schedule']) if cell['schedule'] else ''}"
+                    f"{style.describe('workers', cell['workers'])}",
+                    "factor": factor,
+                    "compared": f"{value} / {values[0]}",
+                    "ratio": stats.paired_ratio(own, first),
+                }
+            )
+    return found

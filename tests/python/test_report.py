@@ -1,0 +1,342 @@
+"""The report says what a run found and what it lacks, in one file that needs nothing else.
+
+SPDX-License-Identifier: MIT
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import csv
+import gzip
+import io
+import re
+import tempfile
+import unittest
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from plots import findings, report, table
+from plots import all as every
+from scripts import results, stats
+from tests.python import synthetic
+
+VOID = {"meta", "link", "br", "input", "img", "hr"}
+
+
+class Page(HTMLParser):
+    """What a report holds, and whether its elements are closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.problems: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name in ("href", "src", "xlink:href", "srcset", "action"):
+                self.links.append(value or "")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.problems.append(f"</{tag}> closes something else at line {self.getpos()[0]}")
+
+
+class Folder(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name) / "run"
+
+    def run_main(self, *argv: str) -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = report.main(argv)
+        return status, out.getvalue(), err.getvalue()
+
+    def page(self, expected: int = 0) -> Page:
+        status, out, _ = self.run_main(str(self.folder))
+        self.assertEqual(status, expected)
+        target = self.folder / "report.html"
+        self.assertEqual(out, f"{target.resolve()}\n")
+        page = Page(target.read_text(encoding="utf-8"))
+        self.assertEqual((page.problems, page.open), ([], []))
+        self.assertEqual(sorted(page.ids), sorted(set(page.ids)), "ids are unique")
+        for link in page.links:
+            self.assertTrue(link.startswith(("#", "data:")), f"leaves the page: {link[:80]}")
+            if link.startswith("#"):
+                self.assertIn(link[1:], page.ids)
+        for reference in re.findall(r"url\(#([^)]+)\)|aria-labelledby=['\"]([^'\"]+)['\"]", page.text):
+            for name in " ".join(reference).split():
+                self.assertIn(name, page.ids)
+        return page
+
+
+class WholeRun(Folder):
+    def test_every_figure_is_in_it_with_title_description_and_numbers(self) -> None:
+        synthetic.write_run(
+            self.folder, synthetic.observations([*synthetic.full_cells(2), *synthetic.quick_cells(2)])
+        )
+        page = self.page()
+        run = results.load(self.folder)
+        pictures = [one for one in every.drawings(run) if not one.remark]
+        count = page.tags.count("svg")
+        self.assertGreaterEqual(count, len(table.FIGURES))
+        self.assertLessEqual(count, len(pictures))
+        self.assertEqual(page.tags.count("desc"), count)
+        self.assertEqual(page.text.count("The numbers of this figure"), count)
+        for figure in table.FIGURES:
+            self.assertIn(figure.name, page.ids)
+        self.assertLess(len(page.text), 3_000_000)
+        # The theme's colours, not the paper's.
+        drawn = "".join(re.findall(r"<svg.*?</svg>", page.text, re.S))
+        for color in report.COLORS:
+            self.assertNotIn(color, drawn)
+
+    def test_the_rows_can_be_taken_out_again(self) -> None:
+        synthetic.write_run(self.folder, synthetic.observations(synthetic.quick_cells(2), rounds=2))
+        (link,) = [link for link in self.page().links if link.startswith("data:application/gzip")]
+        data = gzip.decompress(base64.b64decode(link.partition(",")[2]))
+        self.assertEqual(data, (self.folder / "observations.csv").read_bytes())
+
+    def test_rows_that_are_too_many_give_one_line_for_each_launch_instead(self) -> None:
+        synthetic.write_run(self.folder, synthetic.observations([synthetic.cell()], rounds=30))
+        packed = len(gzip.compress((self.folder / "observations.csv").read_bytes()))
+        with mock.patch.object(report, "MOST_EMBEDDED", packed // 2):
+            (link,) = [link for link in self.page().links if link.startswith("data:application")]
+            rows = list(
+                csv.DictReader(
+                    gzip.decompress(base64.b64decode(link.partition(",")[2])).decode().splitlines()
+                )
+            )
+        self.assertEqual(len(rows), 30)
+        self.assertGreater(float(rows[0]["wall_ns_per_iteration"]), 1e6)
+
+    def test_the_same_rows_give_the_same_page(self) -> None:
+        synthetic.write_run(self.folder, synthetic.observations(synthetic.full_cells(2)))
+        self.assertEqual(self.page().text, self.page().text)
+
+    def test_what_rows_hold_is_text_and_never_markup(self) -> None:
+        message = "<script>alert(1)</script> & 'quotes' \x00 $x$"
+        cells = [synthetic.cell(), synthetic.cell(strategy="openmp", workers=2)]
+        rows = synthetic.observations(
+            cells, status=lambda c: ("failed", message) if c["strategy"] == "openmp" else ("ok", "")
+        )
+        synthetic.write_run(self.folder, rows, {**synthetic.MACHINE, "cpu": {"model": "<b>x</b>"}})
+        page = self.page()
+        self.assertNotIn("<script>alert", page.text)
+        self.assertNotIn("<b>x</b>", page.text)
+        self.assertEqual(page.tags.count("script"), 1)
+        self.assertIn("&lt;script&gt;alert(1)&lt;/script&gt; &amp; ", page.text)
+
+
+class PartialRun(Folder):
+    def test_sections_without_rows_name_the_sweep_that_fills_them(self) -> None:
+        synthetic.write_run(self.folder, synthetic.observations([synthetic.cell()]))
+        text = self.page().text
+        for figure in table.FIGURES:
+            if figure.name not in ("strategies", "stages", "cpu", "quality", "workers"):
+                self.assertIn(
+                    f"No rows; the sweep {figure.fill} fills it: noisefloor run {figure.fill}.", text
+                )
+        self.assertIn("noisefloor run pitfalls", text)
+        self.assertIn("No reference program", text)
+        self.assertIn("Not measured in this run", text)
+
+    def test_a_run_without_rows_says_so(self) -> None:
+        synthetic.write_run(self.folder, [])
+        self.assertIn("The run has no rows", self.page().text)
+
+    def test_a_run_that_only_failed_says_why_and_draws_nothing(self) -> None:
+        rows = synthetic.observations(synthetic.quick_cells(2), status=lambda _: ("failed", "disk full"))
+        synthetic.write_run(self.folder, rows)
+        page = self.page()
+        self.assertNotIn("svg", page.tags)
+        self.assertIn("disk full", page.text)
+
+    def test_a_torn_line_and_an_unknown_machine_are_said(self) -> None:
+        synthetic.write_run(self.folder, synthetic.observations([synthetic.cell()]))
+        whole = (self.folder / "observations.csv").read_text()
+        (self.folder / "observations.csv").write_text(whole[:-30])
+        (self.folder / "machine.json").unlink()
+        text = self.page().text
+        self.assertIn("is torn", text)
+        self.assertIn("The machine is unknown", text)
+
+    def test_a_newer_schema_and_broken_rows_still_give_a_page_that_says_why(self) -> None:
+        rows = synthetic.observations([synthetic.cell()])
+        rows[2]["schema"] = 99
+        synthetic.write_run(self.folder, rows)
+        self.assertIn("schema 99 is newer than this reader", self.page(expected=2).text)
+        rows[2]["schema"] = 1
+        rows[3]["wall_ns"] = "x"
+        synthetic.write_run(self.folder, rows)
+        self.assertIn("line 5: column wall_ns", self.page(expected=2).text)
+
+    def test_no_folder_gives_no_page(self) -> None:
+        status, out, err = self.run_main(str(self.folder))
+        self.assertEqual((status, out), (2, ""))
+        self.assertIn("no such file", err)
+
+    def test_a_place_that_cannot_be_written_ends_with_1(self) -> None:
+        synthetic.write_run(self.folder, synthetic.observations([synthetic.cell()]))
+        status, _, err = self.run_main(str(self.folder), "--out", str(self.folder / "no" / "report.html"))
+        self.assertEqual(status, 1)
+        self.assertIn("No such file", err)
+
+    def test_fewer_rounds_than_an_interval_needs_have_none(self) -> None:
+        synthetic.write_run(self.folder, synthetic.observations(synthetic.full_cells(2), rounds=2))
+        self.assertIn("with fewer than 6 rounds there are none", self.page().text)
+
+    def test_one_worker_alone_is_reported_too(self) -> None:
+        synthetic.write_run(self.folder, synthetic.observations(synthetic.quick_cells(1)))
+        self.page()
+
+
+class Tables(Folder):
+    def load(self, rows: list[synthetic.Row]) -> results.Run:
+        synthetic.write_run(self.folder, rows)
+        return results.load(self.folder)
+
+    def test_pitfalls_are_compared_with_their_fastest_variant_and_a_hang_is_an_outcome(self) -> None:
+        shared: synthetic.Cell = {
+            "sweep": "pitfalls",
+            "strategy": "",
+            "workload": "",
+            "pitfall": "false_sharing",
+        }
+        cells = [synthetic.cell(**shared, variant=name) for name in ("neighbours", "apart", "stuck")]
+        rows = synthetic.observations(
+            cells,
+            lambda c: 5e6 if c["variant"] == "neighbours" else 1e6,
+            noise=0.001,
+            status=lambda c: ("timeout", "over 2 s") if c["variant"] == "stuck" else ("ok", ""),
+        )
+        text = report.pitfalls(self.load(rows).observations)
+        self.assertRegex(text, r"neighbours.*×(4\.9\d|5\.0\d) \[")
+        self.assertRegex(text, r"apart.*the fastest")
+        self.assertIn("timeout: over 2 s", text)
+
+    def test_reference_programs_stand_beside_the_fastest_of_ours(self) -> None:
+        cells = [
+            synthetic.cell(),
+            synthetic.cell(strategy="openmp", workers=2),
+            synthetic.cell(strategy="python_pool", workers=2, kernel=""),
+        ]
+        rows = synthetic.observations(
+            cells, lambda c: {"sequential": 2e6, "openmp": 1e6}.get(c["strategy"], 40e6), noise=0.001
+        )
+        text = report.references(self.load(rows).observations)
+        self.assertRegex(text, r"python_pool · 2 workers.*openmp · 2 workers.*×(39|40)\.\d")
+
+    def test_runtimes_are_compared_only_between_cells_that_differ_in_nothing_else(self) -> None:
+        cells = [
+            synthetic.cell(strategy="openmp", workers=2, schedule=schedule, runtime=runtime)
+            for schedule in ("static", "dynamic")
+            for runtime in ("libgomp", "libomp")
+        ]
+        rows = synthetic.observations(
+            cells,
+            lambda c: 3e6 if (c["runtime"], c["schedule"]) == ("libomp", "dynamic") else 1e6,
+            noise=0.001,
+        )
+        found = findings.contrasts(self.load(rows).observations, "runtime")
+        by_cell = {one["cell"]: one["ratio"].median for one in found}
+        self.assertAlmostEqual(by_cell["openmp dynamic · 2 workers"], 3, delta=0.02)
+        self.assertAlmostEqual(by_cell["openmp static · 2 workers"], 1, delta=0.01)
+        self.assertEqual({one["compared"] for one in found}, {"libomp / libgomp"})
+
+    def test_the_ranking_has_every_cell_once_and_1_for_the_fastest(self) -> None:
+        run = self.load(synthetic.observations(synthetic.full_cells(2)))
+        text = report.ranking(run.observations)
+        launches = results.launch_values(run.observations, "wall_ns")
+        self.assertEqual(text.count("<tr>") - 1, len(launches[["sweep", "cell_id"]].drop_duplicates()))
+        self.assertIn("×1.00", text)
+
+    def test_values_are_written_for_people_and_missing_ones_are_no_zero(self) -> None:
+        self.assertEqual(report.value(float("nan")), ("–", True))
+        self.assertEqual(report.value(1234567), ("1,234,567", True))
+        self.assertEqual(report.value(0.000123456), ("0.0001235", True))
+        self.assertEqual(report.value("x"), ("x", False))
+
+
+class Verdict(Folder):
+    def answers(self, rows: list[synthetic.Row]) -> dict[str, str]:
+        synthetic.write_run(self.folder, rows)
+        run = results.load(self.folder)
+        found = every.drawings(run)
+
+        def rows_of(name: str) -> list[Any]:
+            return [one.rows for one in found if one.figure.name == name and not one.remark]
+
+        return {one.question: one.text for one in findings.findings(run, rows_of, lambda name: name)}
+
+    def test_a_known_overhead_gives_the_duration_below_which_not_to_parallelise(self) -> None:
+        sizes = [125 * 2**k for k in range(12)]
+        spin: synthetic.Cell = {"sweep": "granularity", "workload": "spin", "kernel": "", "tasks": 1000}
+        cells = [synthetic.cell(**spin, task_size=n, task_ns=n) for n in sizes]
+        cells += [synthetic.cell(**spin, task_size=n, task_ns=n, strategy="tbb", workers=2) for n in sizes]
+        # Two workers and 1 µs a task: as fast as sequential where the task takes 1 µs, 75% efficient at 3 µs.
+        said = self.answers(synthetic.observations(cells, noise=0.01, rounds=12))
+        text = said["From which task size on?"]
+        found = re.search(r"shorter than \*\*([\d.]+) (ns|µs) \[.*\]\*\* should not be parallelised", text)
+        assert found is not None, text
+        self.assertAlmostEqual(float(found[1]) * (1 if found[2] == "ns" else 1000), 1000, delta=60)
+        self.assertRegex(
+            said["From which size on efficiently?"], r"\*\*(2\.9|3\.0|3\.1)\d µs \[.*`tbb` makes use.*75%"
+        )
+
+    def test_a_strategy_that_never_pays_is_named(self) -> None:
+        spin: synthetic.Cell = {"sweep": "granularity", "workload": "spin", "kernel": ""}
+        cells = [synthetic.cell(**spin, task_size=n, task_ns=n) for n in (10, 100)]
+        cells += [
+            synthetic.cell(**spin, task_size=n, task_ns=n, strategy="tbb", workers=2) for n in (10, 100)
+        ]
+        text = self.answers(synthetic.observations(cells))["From which task size on?"]
+        self.assertIn("No strategy measured was ever faster", text)
+
+    def test_ties_are_said_and_clear_winners_are_alone(self) -> None:
+        cells = [synthetic.cell(), *(synthetic.cell(strategy=s, workers=2) for s in ("tbb", "openmp"))]
+        tied = self.answers(synthetic.observations(cells, rounds=9))["Which strategy?"]
+        self.assertIn("The rounds cannot tell it from", tied)
+        clear = self.answers(
+            synthetic.observations(
+                cells, lambda c: {"tbb": 1e6, "openmp": 2e6}.get(c["strategy"], 4e6), rounds=9
+            )
+        )["Which strategy?"]
+        self.assertRegex(clear, r"`tbb · 2 workers` is the fastest of 3 ways.*no other is as fast")
+        self.assertRegex(clear, r"\*\*(3\.9\d|4\.0\d) \[")
+
+    def test_a_sure_answer_counts_what_was_lost(self) -> None:
+        cells = [synthetic.cell(), synthetic.cell(strategy="tbb", workers=2)]
+        rows = synthetic.observations(
+            cells, status=lambda c: ("timeout", "slow") if c["strategy"] == "tbb" else ("ok", "")
+        )
+        self.assertIn("Launches without a value: 6 timeout", self.answers(rows)["How sure?"])
+
+    def test_crossings_are_said_as_what_they_are(self) -> None:
+        nan, inf = float("nan"), float("inf")
+        self.assertEqual(findings.crossing(stats.Metg(900, 900, 900, "at_most", 9)), "**≤ 900 ns**")
+        self.assertIn("no interval", findings.crossing(stats.Metg(900, nan, nan, "reached", 3)))
+        self.assertIn("unreached", findings.crossing(stats.Metg(900, 800, inf, "reached", 9)))
+
+
+if __name__ == "__main__":
+    unittest.main()
