@@ -36,14 +36,39 @@ void print(const nlohmann::json& facts) {
     fmt::print("  L{}        {} KiB × {}\n", cache.at("level").get<int>(),
                cache.at("size_bytes").get<std::uint64_t>() / 1024, cache.at("count").get<int>());
   }
-  fmt::print("  memory    {:.1f} GB\n", gigabytes(facts.at("memory").at("bytes")));
+  const auto& memory = facts.at("memory");
+  const auto text = [](const nlohmann::json& value) {
+    return value.is_string() ? value.get<std::string>() : value.dump();
+  };
+  fmt::print("  memory    {:.1f} GB, {:.1f} GB available; huge pages {}\n", gigabytes(memory.at("bytes")),
+             gigabytes(memory.at("available_bytes")), text(memory.at("transparent_huge_pages")));
+  fmt::print("  clock     {}; governor {}, boost {}, SMT {}\n", text(facts.at("clock_source")),
+             text(facts.at("governor")), text(facts.at("boost")), text(facts.at("smt")));
+  fmt::print("  load      {}; steal {}% since boot\n", text(facts.at("load_average")), text(facts.at("steal_percent")));
+  if (memory.at("write_back_begins_bytes").is_number()) {
+    fmt::print(
+        "  disk      write-back begins at {:.1f} GB unwritten, writers wait at {:.1f} GB; largest corpus here "
+        "{:.2f} GB\n",
+        gigabytes(memory.at("write_back_begins_bytes")), gigabytes(memory.at("writers_wait_bytes")),
+        gigabytes(facts.at("corpus_bytes")));
+  }
+  const std::string counters = text(facts.at("hardware_counters").at("unavailable"));
+  fmt::print("  counters  {}\n", counters.empty() ? "instructions and cycles" : counters);
   fmt::print("  kernel    Linux {}\n", facts.at("kernel").at("release").get<std::string>());
   fmt::print("  signals   {} ({})\n", facts.at("corpus_folder").get<std::string>(),
              facts.at("file_system").get<std::string>());
   fmt::print("  build     {} {}, {}, {}\n", facts.at("build").at("version").get<std::string>(),
              facts.at("build").at("git_sha").get<std::string>().substr(0, 8),
              facts.at("build").at("compiler").get<std::string>(), facts.at("build").at("type").get<std::string>());
-  fmt::print("  OpenMP    {}\n", facts.at("openmp_runtime").get<std::string>());
+  const auto& openmp = facts.at("openmp");
+  fmt::print("  OpenMP    {}, specification {}, up to {} threads, proc_bind {}\n",
+             facts.at("openmp_runtime").get<std::string>(), text(openmp.at("specification")),
+             text(openmp.at("max_threads")), text(openmp.at("proc_bind")));
+  std::string libraries;
+  for (const auto& [name, version] : facts.at("libraries").items()) {
+    libraries += fmt::format("{}{} {}", libraries.empty() ? "" : ", ", name, text(version));
+  }
+  fmt::print("  libraries {}\n", libraries);
   fmt::print("  kernel    {} is the widest noise kernel that runs here\n", select_kernel("auto").name);
   print_unavailable(kernels(), "kernel");
   print_unavailable(strategies(), "strategy");

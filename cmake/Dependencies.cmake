@@ -11,6 +11,7 @@ find_package(tomlplusplus REQUIRED)
 pkg_check_modules(sndfile REQUIRED IMPORTED_TARGET sndfile)
 pkg_check_modules(hwloc REQUIRED IMPORTED_TARGET hwloc)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(ompi QUIET ompi) # its version, for machine.json
 pkg_check_modules(gmpxx REQUIRED IMPORTED_TARGET gmpxx)
 
 # The strategies on it are listed as unavailable where it is missing or not wanted: the thread sanitizer does not see into

@@ -3,6 +3,7 @@
 #include "harness/measure/machine.hpp"
 
 #include <fmt/format.h>
+#include <gnu/libc-version.h>
 #include <hwloc.h>
 #include <sched.h>
 #include <sndfile.h>
@@ -17,13 +18,17 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
 
+#include "harness/audio/signals.hpp"
 #include "harness/base/error.hpp"
+#include "harness/measure/counters.hpp"
 #include "harness/strategies/openmp.hpp"
+#include "harness/strategies/openmp_settings.hpp"
 #include "kernels/kernel.hpp"
 #include "noisefloor_version.hpp"
 
@@ -33,6 +38,9 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kUnavailable = "unavailable";
+
+/// What the files of the default corpus hold, made or not.
+constexpr double kFullCorpusBytes = 2.0 * static_cast<double>(kCorpusTasks * kCorpusFrames);
 
 /// The facts that make times comparable. What drifts (load, clock, free memory) and what is another build's
 /// matter (compiler, commit) is left out.
@@ -73,8 +81,8 @@ int affinity_count() {
 }
 
 /// This process's folder in the hierarchy that has controller `controller` (empty: the unified one).
-std::optional<std::string> cgroup_path(std::string_view controller) {
-  std::ifstream file("/proc/self/cgroup");
+std::optional<std::string> cgroup_path(const std::string& root, std::string_view controller) {
+  std::ifstream file(root + "/proc/self/cgroup");
   for (std::string line; std::getline(file, line);) {
     const std::size_t first = line.find(':');
     const std::size_t second = line.find(':', first + 1);
@@ -88,12 +96,12 @@ std::optional<std::string> cgroup_path(std::string_view controller) {
   return std::nullopt;
 }
 
-/// CPUs granted by the tightest quota from `folder` up to `root`; `read` gives one folder's quota.
+/// The least of what `read` gives for the folders from `path` up to `root`.
 template <class Read>
-std::optional<double> tightest(const std::string& root, std::string path, Read read) {
-  std::optional<double> least;
+auto tightest(const std::string& root, std::string path, Read read) {
+  decltype(read(root)) least;
   while (true) {
-    if (const std::optional<double> quota = read(root + path); quota && (!least || *quota < *least)) least = quota;
+    if (const auto limit = read(root + path); limit && (!least || *limit < *least)) least = limit;
     if (path.empty() || path == "/") return least;
     path.resize(path.find_last_of('/'));
   }
@@ -104,7 +112,8 @@ std::optional<double> quota_v2(const std::string& folder) {
   std::string quota;
   double period = 0;
   if (!(line >> quota >> period) || quota == "max" || period <= 0) return std::nullopt;
-  return std::stod(quota) / period;
+  const double granted = std::strtod(quota.c_str(), nullptr);
+  return granted > 0 ? std::optional(granted / period) : std::nullopt;
 }
 
 std::optional<double> quota_v1(const std::string& folder) {
@@ -116,19 +125,29 @@ std::optional<double> quota_v1(const std::string& folder) {
   return quota / period;
 }
 
-/// CPUs that the cgroups grant, of version 1 and 2; empty without a quota.
-std::optional<double> cgroup_quota() {
-  std::optional<double> least;
-  const auto take = [&](std::optional<double> quota) {
-    if (quota && (!least || *quota < *least)) least = quota;
+std::optional<std::uint64_t> memory_limit(const std::string& file) {
+  std::stringstream line(first_line(file));
+  std::uint64_t bytes = 0;
+  constexpr std::uint64_t kNoLimit = std::uint64_t{1} << 60U;  // version 1 says "all" by a very large number
+  if (!(line >> bytes) || bytes >= kNoLimit) return std::nullopt;
+  return bytes;
+}
+
+/// The tightest limit over both versions: of the groups of `controller` and of the unified ones.
+template <class ReadOne, class ReadTwo>
+auto tightest_of_both(const std::string& root, std::string_view controller, std::initializer_list<const char*> folders,
+                      ReadOne read_v1, ReadTwo read_v2) {
+  decltype(read_v1(root)) least;
+  const auto take = [&](const auto& limit) {
+    if (limit && (!least || *limit < *least)) least = limit;
   };
-  if (const auto path = cgroup_path("")) {
-    for (const char* root : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) take(tightest(root, *path, quota_v2));
-  }
-  if (const auto path = cgroup_path("cpu")) {
-    for (const char* root : {"/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"}) {
-      take(tightest(root, *path, quota_v1));
+  if (const auto path = cgroup_path(root, "")) {
+    for (const char* folder : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
+      take(tightest(root + folder, *path, read_v2));
     }
+  }
+  if (const auto path = cgroup_path(root, controller)) {
+    for (const char* folder : folders) take(tightest(root + folder, *path, read_v1));
   }
   return least;
 }
@@ -218,13 +237,90 @@ std::optional<std::uint64_t> whole(const std::string& text) {
   }
 }
 
+/// The value of "key: N kB" in /proc/meminfo, in bytes.
+std::optional<std::uint64_t> meminfo(std::string_view key) {
+  std::ifstream file("/proc/meminfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.size() <= key.size() || !line.starts_with(key) || line[key.size()] != ':') continue;
+    const auto kib = whole(line.substr(key.size() + 1));
+    return kib ? std::optional(*kib * 1024) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+/// How much unwritten data there may be before the kernel begins to write it back, and before writers must wait:
+/// a number of bytes, or a share of the memory that is available.
+json write_back(const char* what) {
+  const std::string folder = "/proc/sys/vm/";
+  if (const auto bytes = whole(first_line(folder + what + "_bytes")); bytes && *bytes != 0) return *bytes;
+  const auto ratio = whole(first_line(folder + what + "_ratio"));
+  const auto available = meminfo("MemAvailable");
+  if (!ratio || !available) return kUnavailable;
+  return *available / 100 * *ratio;
+}
+
+/// The largest corpus of test signals below `folder`, in bytes.
+std::uint64_t largest_corpus(const std::string& folder) {
+  namespace fs = std::filesystem;
+  std::uint64_t largest = 0;
+  std::error_code error;
+  for (fs::directory_iterator corpus(folder + "/signals", error), end; !error && corpus != end;
+       corpus.increment(error)) {
+    std::uint64_t bytes = 0;
+    std::error_code ignored;
+    for (fs::directory_iterator file(corpus->path(), ignored), last; !ignored && file != last;
+         file.increment(ignored)) {
+      std::error_code gone;
+      if (const auto size = file->file_size(gone); !gone) bytes += size;
+    }
+    largest = std::max(largest, bytes);
+  }
+  return largest;
+}
+
+/// The share of CPU time since boot that the hypervisor took, in percent.
+json steal_percent() {
+  std::stringstream line(first_line("/proc/stat"));
+  std::string cpu;
+  line >> cpu;
+  double total = 0;
+  double stolen = 0;
+  double ticks = 0;
+  for (int column = 0; column < 8 && line >> ticks;
+       ++column) {  // user, nice, system, idle, iowait, irq, softirq, steal
+    total += ticks;
+    if (column == 7) stolen = ticks;
+  }
+  return total > 0 ? json(std::round(10'000.0 * stolen / total) / 100.0) : json(kUnavailable);
+}
+
+json hardware_counters() {
+  const Counter counter(kInstructions);
+  return {{"unavailable", counters_unavailable()}, {"in_kernel", counter.counts_kernel()}};
+}
+
+std::string version_or_absent(const char* version) { return *version == '\0' ? "absent" : version; }
+
 }  // namespace
 
-int available_workers() {
-  int workers = affinity_count();
-  if (const auto quota = cgroup_quota()) workers = std::min(workers, static_cast<int>(std::ceil(*quota)));
+std::optional<double> cgroup_quota(const std::string& root) {
+  return tightest_of_both(root, "cpu", {"/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"}, quota_v1, quota_v2);
+}
+
+std::optional<std::uint64_t> cgroup_memory_limit(const std::string& root) {
+  return tightest_of_both(
+      root, "memory", {"/sys/fs/cgroup/memory"},
+      [](const std::string& folder) { return memory_limit(folder + "/memory.limit_in_bytes"); },
+      [](const std::string& folder) { return memory_limit(folder + "/memory.max"); });
+}
+
+int workers_within(int cpus_allowed, const std::optional<double>& quota) {
+  int workers = cpus_allowed;
+  if (quota && *quota < workers) workers = static_cast<int>(std::ceil(*quota));
   return std::max(workers, 1);
 }
+
+int available_workers() { return workers_within(affinity_count(), cgroup_quota()); }
 
 std::string openmp_pinning() {
   const auto value_of = [](const char* name) {
@@ -287,22 +383,40 @@ nlohmann::json machine_facts(const std::string& corpus_folder) {
       {"bytes", memory_bytes()},
       {"transparent_huge_pages", first_line_or_unavailable("/sys/kernel/mm/transparent_hugepage/enabled")},
       {"dirty_background_ratio", first_line_or_unavailable("/proc/sys/vm/dirty_background_ratio")},
-      {"dirty_ratio", first_line_or_unavailable("/proc/sys/vm/dirty_ratio")}};
+      {"dirty_ratio", first_line_or_unavailable("/proc/sys/vm/dirty_ratio")},
+      {"available_bytes", meminfo("MemAvailable").value_or(0)},
+      {"write_back_begins_bytes", write_back("dirty_background")},
+      {"writers_wait_bytes", write_back("dirty")}};
+  const auto limit = cgroup_memory_limit();
+  facts["memory"]["cgroup_limit_bytes"] = limit ? json(*limit) : json(nullptr);
   facts["kernel"] = {{"release", system.release}, {"version", system.version}};
   facts["virtual_machine"] = facts["cpu"]["flags"].get<std::string>().find("hypervisor") != std::string::npos;
   facts["governor"] = first_line_or_unavailable("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
   facts["clock_source"] = first_line_or_unavailable("/sys/devices/system/clocksource/clocksource0/current_clocksource");
+  facts["smt"] = first_line_or_unavailable("/sys/devices/system/cpu/smt/control");
+  facts["boost"] = first_line_or_unavailable("/sys/devices/system/cpu/cpufreq/boost");
+  facts["steal_percent"] = steal_percent();
+  facts["hardware_counters"] = hardware_counters();
   facts["load_average"] = first_line_or_unavailable("/proc/loadavg");
   facts["corpus_folder"] = corpus_folder;
   facts["file_system"] = file_system_type(corpus_folder);
+  facts["corpus_bytes"] = largest_corpus(corpus_folder);
   json kernels_here = json::array();
   for (const Kernel& kernel : kernels()) {
     if (kernel.unavailable.empty()) kernels_here.push_back(kernel.name);
   }
   facts["kernels"] = kernels_here;
   facts["openmp_runtime"] = openmp_runtime();
+  facts["openmp"] = json::object();
+  for (const auto& [name, value] : openmp_settings()) facts["openmp"][name] = value;
   facts["environment"] = environment();
-  facts["libraries"] = {{"libsndfile", sf_version_string()}, {"hwloc", HWLOC_VERSION}, {"fmt", FMT_VERSION}};
+  facts["libraries"] = {{"libsndfile", sf_version_string()},
+                        {"hwloc", HWLOC_VERSION},
+                        {"fmt", FMT_VERSION},
+                        {"benchmark", NOISEFLOOR_BENCHMARK_VERSION},
+                        {"tbb", version_or_absent(NOISEFLOOR_TBB_VERSION)},
+                        {"open_mpi", version_or_absent(NOISEFLOOR_MPI_VERSION)},
+                        {"libc", gnu_get_libc_version()}};
   facts["build"] = {{"version", kVersion},   {"git_sha", kGitSha},      {"dirty", kGitDirty},
                     {"compiler", kCompiler}, {"flags", kCompilerFlags}, {"type", kBuildType}};
   facts["build_id"] = build_id();
@@ -313,31 +427,77 @@ nlohmann::json machine_facts(const std::string& corpus_folder) {
 std::vector<std::string> doubts(const nlohmann::json& facts) {
   std::vector<std::string> said;
   const int workers = facts.at("workers");
+  const auto text = [&](const char* path) {
+    const json& value = facts.at(json::json_pointer(path));
+    return value.is_string() ? value.get<std::string>() : value.dump();
+  };
   if (facts.at("virtual_machine").get<bool>()) {
     said.emplace_back(
         "This is a virtual machine: neighbours take time (steal_ticks counts what the hypervisor admits). Trust ratios "
         "of interleaved runs, not absolute times.");
   }
-  if (const std::string governor = facts.at("governor"); governor == kUnavailable) {
-    said.emplace_back("The CPU governor cannot be read: the clock may change during a run, unseen.");
+  if (const json& steal = facts.at("steal_percent"); steal.is_number() && steal.get<double>() >= 0.5) {
+    said.emplace_back(
+        fmt::format("The hypervisor took {:.1f}% of the CPU time since boot. Measure at another hour or on another "
+                    "machine; more rounds (--rounds) narrow the intervals.",
+                    steal.get<double>()));
+  }
+  if (const std::string governor = text("/governor"); governor == kUnavailable) {
+    said.emplace_back(
+        "The CPU governor cannot be read: the clock may change during a run, unseen. Compare within rounds only.");
   } else if (governor != "performance") {
-    said.emplace_back(fmt::format("The CPU governor is '{}': set it to 'performance' for steadier times.", governor));
+    said.emplace_back(fmt::format(
+        "The CPU governor is '{}': set it to 'performance' (cpupower frequency-set -g performance) for steadier times.",
+        governor));
+  }
+  if (text("/boost") == "1") {
+    said.emplace_back(
+        "The CPU may boost its clock, the more the fewer CPUs are busy: one worker looks faster than it is beside "
+        "many. Write 0 into /sys/devices/system/cpu/cpufreq/boost to measure scaling.");
   }
   if (facts.at("topology").value("smt", false)) {
-    said.emplace_back("Hyper-threads share cores: two workers on one core are not two cores. Pin with taskset.");
+    said.emplace_back(
+        "Hyper-threads share cores: two workers on one core are not two cores. Choose one CPU of each core with "
+        "taskset, or turn them off (/sys/devices/system/cpu/smt/control).");
+  }
+  if (facts.at("topology").value("numa_nodes", 1) > 1) {
+    said.emplace_back(fmt::format(
+        "{} NUMA nodes: memory is near for some workers and far for others. Keep to one node (numactl --cpunodebind=0 "
+        "--membind=0), or measure with bind=spread and bind=close.",
+        facts.at("topology").value("numa_nodes", 1)));
   }
   if (facts.at("cgroup_quota_cpus").is_number()) {
-    said.emplace_back(fmt::format("A cgroup quota of {:.2f} CPUs throttles: {} workers are the most that make sense.",
-                                  facts.at("cgroup_quota_cpus").get<double>(), workers));
+    said.emplace_back(
+        fmt::format("A cgroup quota of {:.2f} CPUs throttles: {} workers are the most that make sense, and even those "
+                    "may be stopped for part of each period. Raise the quota, or give whole CPUs (cpuset).",
+                    facts.at("cgroup_quota_cpus").get<double>(), workers));
+  }
+  if (const json& limit = facts.at("memory").at("cgroup_limit_bytes"); limit.is_number()) {
+    said.emplace_back(fmt::format(
+        "A cgroup limits memory to {:.1f} GB, the page cache included: files beyond it are read from the disk again.",
+        limit.get<double>() / 1e9));
   }
   if (workers < 4) {
     said.emplace_back(fmt::format("Only {} CPU{} here: scaling beyond that cannot be seen.", workers,
                                   workers == 1 ? " is" : "s are"));
   }
-  std::stringstream load(facts.at("load_average").get<std::string>());
+  std::stringstream load(text("/load_average"));
   if (double average = 0; load >> average && average > 0.5 * workers) {
     said.emplace_back(
         fmt::format("The load average is {:.2f} with {} CPUs: other work runs. Wait until it ends.", average, workers));
+  }
+  if (const std::string clock = text("/clock_source"); clock != "tsc" && clock != "arch_sys_counter") {
+    said.emplace_back(
+        fmt::format("The clock source is {}: reading the time may cost microseconds and enter the kernel. Where the "
+                    "CPU has a steady "
+                    "time stamp counter, boot with clocksource=tsc.",
+                    clock));
+  }
+  if (text("/memory/transparent_huge_pages").find("[always]") != std::string::npos) {
+    said.emplace_back(
+        "Transparent huge pages are always given: a run may get them or not, as memory happens to lie. Write madvise "
+        "into "
+        "/sys/kernel/mm/transparent_hugepage/enabled.");
   }
   for (const auto& [name, value] : facts.at("environment").items()) {
     said.emplace_back(fmt::format(
@@ -345,26 +505,32 @@ std::vector<std::string> doubts(const nlohmann::json& facts) {
         "runs whose machine.json has it too.",
         name, value.get<std::string>()));
   }
-  if (const auto ratio = whole(facts.at("memory").at("dirty_background_ratio").get<std::string>())) {
-    const double bytes = facts.at("memory").at("bytes").get<double>() * static_cast<double>(*ratio) / 100.0;
-    if (bytes < 2e9) {
+  if (const json& begins = facts.at("memory").at("write_back_begins_bytes"); begins.is_number()) {
+    // An ETL launch writes its corpus in every repetition; what was removed again is not written.
+    const double corpus = std::max(facts.at("corpus_bytes").get<double>(), kFullCorpusBytes);
+    if (const double bytes = begins.get<double>(); bytes < 2 * corpus) {
       said.emplace_back(fmt::format(
-          "Write-back starts at about {:.1f} GB of unwritten data: larger outputs are written during the measurement.",
-          bytes / 1e9));
+          "Write-back starts at {:.2f} GB of unwritten data, and the largest corpus has {:.2f} GB: outputs are written "
+          "to "
+          "the disk while they are measured. Measure fewer or shorter files, or raise vm.dirty_background_bytes.",
+          bytes / 1e9, corpus / 1e9));
     }
   }
-  if (const std::string type = facts.at("file_system"); type == "tmpfs" || type == "overlay" || type == "nfs") {
+  if (const std::string type = text("/file_system"); type == "tmpfs" || type == "overlay" || type == "nfs") {
     said.emplace_back(
         fmt::format("Test signals lie on {}: set NOISEFLOOR_CACHE to a folder on a local disk to measure files as they "
                     "usually are.",
                     type));
   }
+  if (const std::string reason = text("/hardware_counters/unavailable"); !reason.empty()) {
+    said.emplace_back(fmt::format("Instructions and cycles are not counted: {}. Only times tell.", reason));
+  }
   if (facts.at("build").at("type") != "Release") {
-    said.emplace_back(fmt::format("This is a {} build: measure with the release preset.",
-                                  facts.at("build").at("type").get<std::string>()));
+    said.emplace_back(fmt::format("This is a {} build: measure with the release preset.", text("/build/type")));
   }
   if (facts.at("build").at("dirty").get<bool>()) {
-    said.emplace_back("The program was built from changed files: its commit does not tell what it does.");
+    said.emplace_back(
+        "The program was built from changed files: its commit does not tell what it does. Commit, and build again.");
   }
   return said;
 }
