@@ -32,6 +32,7 @@
 #include "harness/audio/atomic_file.hpp"
 #include "harness/audio/signals.hpp"
 #include "harness/base/error.hpp"
+#include "harness/base/shared_mapping.hpp"
 #include "harness/base/unique_fd.hpp"
 #include "harness/measure/machine.hpp"
 #include "harness/strategies/deliver.hpp"
@@ -55,6 +56,7 @@ struct ProcessOptions {
   std::string strategy = "std_thread";
   std::optional<std::int64_t> workers;
   std::int64_t chunk_size = 1;
+  double task_timeout_s = std::chrono::duration<double>(kTaskTimeout).count();
   std::string kernel = "auto";
   std::string manifest;
   bool recursive = false, fsync = false, keep_going = false, fail_fast = false, overwrite = false, resume = false;
@@ -138,9 +140,14 @@ class Progress {
 
 // --- Ctrl-C ---
 
-std::atomic<bool> stop_flag{false};
 std::atomic<bool> was_interrupted{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "set by a signal handler");
+static_assert(std::atomic<bool>::is_always_lock_free, "set by a signal handler, and shared by processes");
+
+/// All tasks are to stop, those in worker processes too.
+std::atomic<bool>& stop_flag() {
+  static const SharedMapping memory(sizeof(std::atomic<bool>));
+  return memory.as<std::atomic<bool>>()[0];
+}
 
 /// While it lives, the first SIGINT, SIGTERM or SIGHUP asks all tasks to stop; a second one ends the
 /// process at once. What was ignored stays ignored.
@@ -150,7 +157,7 @@ class StopOnSignal {
     struct sigaction action {};
     action.sa_handler = [](int) {
       was_interrupted = true;
-      stop_flag = true;
+      stop_flag() = true;
     };
     action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
     for (std::size_t i = 0; i < kSignals.size(); ++i) {
@@ -247,7 +254,14 @@ StrategyOptions strategy_options(const ProcessOptions& options) {
   }
   result.workers = static_cast<int>(workers);
   result.chunk_size = static_cast<std::uint32_t>(options.chunk_size);
-  result.stop = &stop_flag;
+  constexpr double kLongestS = 1e6;
+  if (!(options.task_timeout_s >= 0 && options.task_timeout_s <= kLongestS)) {
+    throw UsageError(
+        fmt::format("--task-timeout {}: give seconds, 0 (no limit) to {}", options.task_timeout_s, kLongestS));
+  }
+  result.task_timeout = std::chrono::milliseconds(std::llround(options.task_timeout_s * 1e3));
+  if (options.task_timeout_s > 0) result.task_timeout = std::max(result.task_timeout, std::chrono::milliseconds(1));
+  result.stop = &stop_flag();
   return result;
 }
 
@@ -315,7 +329,7 @@ int process(const ProcessOptions& options) {
   const std::optional<SnrRange> snr = snr_of(options);
   const std::uint32_t copies = copies_of(options);
   const Strategy& strategy = select_strategy(options.strategy);
-  const StrategyOptions how = strategy_options(options);
+  StrategyOptions how = strategy_options(options);
   if (const std::string reason = strategy.refuse(how); !reason.empty()) throw UsageError(reason);
   const Kernel& kernel = select_kernel(options.kernel);
 
@@ -364,7 +378,7 @@ int process(const ProcessOptions& options) {
   });
 
   // From here on, things are written.
-  stop_flag = false;
+  stop_flag() = false;  // made here, before a handler needs it
   was_interrupted = false;
   const StopOnSignal stop_on_signal;
   const std::vector<std::string> not_made = prepare_folders(target, folders, options.fsync);
@@ -390,8 +404,9 @@ int process(const ProcessOptions& options) {
                      : confirms        ? OutputMode::confirm
                                        : OutputMode::fresh,
       .fsync = options.fsync,
-      .stop = &stop_flag,
-      .exists_hint = confirms ? ": --overwrite replaces it" : ": --overwrite replaces, --resume skips"};
+      .stop = &stop_flag(),
+      .exists_hint = confirms ? ": --overwrite replaces it" : ": --overwrite replaces, --resume skips",
+      .may_run_again = true};
   const EtlWorkload workload(
       plan.count(), [&plan](std::uint32_t number) { return plan.task(number); }, what);
   std::uint64_t answered = 0;
@@ -417,7 +432,7 @@ int process(const ProcessOptions& options) {
       const bool is_named = message.find(task.input) != std::string_view::npos;
       progress.message("failed", true, is_named ? std::string(message) : fmt::format("'{}': {}", task.input, message));
       manifest.failed(line, message);
-      if (options.fail_fast) stop_flag = true;
+      if (options.fail_fast) stop_flag() = true;
       progress.done(0);
       return;
     }
@@ -435,6 +450,11 @@ int process(const ProcessOptions& options) {
     progress.done(outcome.bytes_read);
   };
 
+  bool has_lost_workers = false;
+  how.on_note = [&](std::string_view text) {
+    has_lost_workers = true;
+    progress.message("warning", false, text);
+  };
   const auto start = Clock::now();
   {
     const std::unique_ptr<Executor> executor = make_executor(strategy, workload, how);
@@ -447,11 +467,14 @@ int process(const ProcessOptions& options) {
                 }
               } catch (...) {
                 if (!broken) broken = std::current_exception();
-                stop_flag = true;
+                stop_flag() = true;
               }
             });
   }
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  if (has_lost_workers) {
+    for (const std::string& folder : folders) remove_stale(folder);
+  }
   if (broken) std::rethrow_exception(broken);
   manifest.close(options.fsync);
   totals.unfinished += plan.count() - answered;
@@ -514,6 +537,10 @@ void add_process(CLI::App& app, int& status) {
   command->add_option("--strategy", options->strategy, "see `noisefloor list strategies`")->capture_default_str();
   command->add_option("--workers", options->workers, "default: the CPUs that are ours (1 for sequential)");
   command->add_option("--chunk", options->chunk_size, "consecutive files that a worker takes at a time")
+      ->capture_default_str();
+  command
+      ->add_option("--task-timeout", options->task_timeout_s,
+                   "seconds per file until a worker process that makes no progress is replaced; 0: none")
       ->capture_default_str();
   command->add_option("--kernel", options->kernel, "see `noisefloor list kernels`")->capture_default_str();
   command->add_flag("--recursive", options->recursive, "enter sub-folders, and links to folders once; they are kept");

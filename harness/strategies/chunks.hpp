@@ -199,6 +199,7 @@ struct Takes {
   bool pool = false;
   bool bind = false;
   bool openmp = false;  ///< runtime and wait_policy
+  bool task_timeout = false;
 };
 
 /// Why `strategy` cannot honour these options, apart from schedule and window; empty if it can.

@@ -367,7 +367,9 @@ std::string refuse_processes(std::string_view strategy, const StrategyOptions& o
   if (options.task_timeout.count() < 0) {
     return fmt::format("task_timeout is {} ms: give a time above 0, or 0 for none", options.task_timeout.count());
   }
-  return refuse_but_dynamic(strategy, options, takes);
+  Takes all = takes;
+  all.task_timeout = true;
+  return refuse_but_dynamic(strategy, options, all);
 }
 
 }  // namespace noisefloor

@@ -91,6 +91,9 @@ std::string refuse_factors(std::string_view strategy, const StrategyOptions& opt
   if (!takes.ship && options.transport != Transport::none) return no_use("transport", "sends no samples anywhere");
   if (!takes.pool && options.pool != Pool::none) return no_use("pool", "has one way only to come by its workers");
   if (!takes.bind && options.bind != Bind::none) return no_use("bind", "does not place its workers");
+  if (!takes.task_timeout && options.task_timeout != kTaskTimeout) {
+    return no_use("the task timeout", "cannot end its workers, which are no processes");
+  }
   if (!takes.openmp && !options.runtime.empty()) return no_use("runtime", "does not run on OpenMP");
   if (!takes.openmp && !options.wait_policy.empty()) return no_use("wait_policy", "does not run on OpenMP");
   return {};

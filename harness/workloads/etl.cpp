@@ -213,7 +213,10 @@ EtlWorkload::EtlWorkload(std::vector<EtlTask> tasks, EtlOptions options)
           std::move(options)) {}
 
 EtlWorkload::EtlWorkload(std::uint32_t tasks, std::function<EtlTask(std::uint32_t)> task_of, EtlOptions options)
-    : task_count_(tasks), task_of_(std::move(task_of)), options_(std::move(options)) {
+    : task_count_(tasks),
+      task_of_(std::move(task_of)),
+      options_(std::move(options)),
+      begun_(options_.may_run_again && options_.output_mode == OutputMode::fresh ? tasks : 0) {
   if (!(options_.amplitude >= 0 && options_.amplitude <= kLargestAmplitude)) {
     throw UsageError(fmt::format("the noise's amplitude is {}: it must lie between 0 and {}", options_.amplitude,
                                  kLargestAmplitude));
@@ -233,6 +236,16 @@ EtlWorkload::~EtlWorkload() = default;
 
 std::uint32_t EtlWorkload::task_count() const { return task_count_; }
 
+OutputMode EtlWorkload::mode_of(std::uint32_t task) const {
+  if (begun_.size() == 0) return options_.output_mode;
+  const bool is_begun = std::atomic_ref(begun_.as<std::uint8_t>()[task]).load(std::memory_order_relaxed) != 0;
+  return is_begun ? OutputMode::confirm : OutputMode::fresh;
+}
+
+void EtlWorkload::set_begun(std::uint32_t task) const {
+  if (begun_.size() != 0) std::atomic_ref(begun_.as<std::uint8_t>()[task]).store(1, std::memory_order_relaxed);
+}
+
 /// One file on its way. What a piece is to transform(), a PieceState, is kept from piece to piece.
 class EtlWorkload::OpenTask final : public StagedTask {
  public:
@@ -241,8 +254,9 @@ class EtlWorkload::OpenTask final : public StagedTask {
         options_(workload.options_),
         job_(workload.task_of_(task)),
         target_(workload.output_root() + "/" + job_.output),
-        reader_(open_reader()),
-        file_(target_, options_.output_mode),
+        mode_(workload.mode_of(task)),
+        reader_(open_reader(task)),
+        file_(target_, mode_),
         writer_(reserved(), reader_.facts(), target_) {
     if (!copy_metadata(reader_, writer_) || reader_.hides_chunks()) outcome_.warnings |= EtlOutcome::kMetadata;
     const SoundFacts& facts = reader_.facts();
@@ -293,7 +307,7 @@ class EtlWorkload::OpenTask final : public StagedTask {
     outcome_.bytes_written = writer_.finish();
     if (!keeps_metadata(reader_, file_.fd(), outcome_.bytes_written)) outcome_.warnings |= EtlOutcome::kMetadata;
     struct stat there {};
-    if (options_.output_mode == OutputMode::confirm && ::lstat(target_.c_str(), &there) == 0) {
+    if (mode_ == OutputMode::confirm && ::lstat(target_.c_str(), &there) == 0) {
       if (!is_same(file_.fd(), target_, target_)) {
         throw Error(fmt::format("'{}' exists, and is not what would be written{}", target_, options_.exists_hint));
       }
@@ -343,8 +357,9 @@ class EtlWorkload::OpenTask final : public StagedTask {
 
  private:
   /// The input at its beginning, and the amplitude of its noise: extract's part of opening.
-  [[nodiscard]] SoundReader open_reader() {
-    refuse_existing(target_, options_.output_mode, options_.exists_hint);
+  [[nodiscard]] SoundReader open_reader(std::uint32_t task) {
+    refuse_existing(target_, mode_, options_.exists_hint);
+    workload_.set_begun(task);
     outcome_.amplitude = options_.amplitude;
     outcome_.snr_db_requested = outcome_.snr_db_achieved = std::numeric_limits<double>::quiet_NaN();
     if (options_.snr) relate_noise_to_level();
@@ -386,6 +401,7 @@ class EtlWorkload::OpenTask final : public StagedTask {
   const EtlOptions& options_;
   const EtlTask job_;
   const std::string target_;
+  const OutputMode mode_;
   StageClock clock_;
   EtlOutcome outcome_{};
   PowerSum level_;

@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "harness/base/shared_mapping.hpp"
 #include "harness/workloads/file_tasks.hpp"
 #include "harness/workloads/table.hpp"
 #include "harness/workloads/workload.hpp"
@@ -49,6 +50,9 @@ struct EtlOptions {
   bool fsync = false;                       ///< each output is on the disk when its task is done
   const std::atomic<bool>* stop = nullptr;  ///< once true, tasks in the middle of a file fail as interrupted
   std::string exists_hint;                  ///< what to do about an output that exists, for the message
+  /// Tasks may be run again, since their worker died, perhaps after it had published the output: with OutputMode::fresh
+  /// what is there since the task was first begun counts, if it is what would be written. For one iteration.
+  bool may_run_again = false;
 };
 
 /// Beyond every use, and no format's σ exceeds kLargestSigma.
@@ -112,6 +116,8 @@ class EtlWorkload : public Workload, private Stages {
  private:
   class OpenTask;
 
+  [[nodiscard]] OutputMode mode_of(std::uint32_t task) const;
+  void set_begun(std::uint32_t task) const;
   [[nodiscard]] std::size_t piece_bytes() const noexcept override { return kTaskBufferBytes; }
   [[nodiscard]] std::unique_ptr<StagedTask> open(std::uint32_t task) const override;
   void transform(std::uint32_t task, std::span<std::byte> data, Piece& piece) const override;
@@ -120,6 +126,7 @@ class EtlWorkload : public Workload, private Stages {
   std::function<EtlTask(std::uint32_t)> task_of_;
   EtlOptions options_;
   StageTotals stage_totals_;
+  SharedMapping begun_;  // with may_run_again, a byte for each task: nothing was there when it was first begun
 };
 
 /// The form that is measured: test signals in, a fresh folder per iteration under <cache>/output, which
