@@ -6,6 +6,7 @@ SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import base64
+import bz2
 import contextlib
 import csv
 import gzip
@@ -16,7 +17,6 @@ import unittest
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from plots import findings, report, table
 from plots import all as every
@@ -116,18 +116,37 @@ class WholeRun(Folder):
         data = gzip.decompress(base64.b64decode(link.partition(",")[2]))
         self.assertEqual(data, (self.folder / "observations.csv").read_bytes())
 
-    def test_rows_that_are_too_many_give_one_line_for_each_launch_instead(self) -> None:
-        synthetic.write_run(self.folder, synthetic.observations([synthetic.cell()], rounds=30))
-        packed = len(gzip.compress((self.folder / "observations.csv").read_bytes()))
-        with mock.patch.object(report, "MOST_EMBEDDED", packed // 2):
-            (link,) = [link for link in self.page().links if link.startswith("data:application")]
-            rows = list(
-                csv.DictReader(
-                    gzip.decompress(base64.b64decode(link.partition(",")[2])).decode().splitlines()
-                )
-            )
-        self.assertEqual(len(rows), 30)
+    def test_rows_that_are_too_many_are_packed_smaller_then_one_for_each_launch_then_left_out(self) -> None:
+        synthetic.write_run(self.folder, synthetic.observations([synthetic.cell()], rounds=200))
+        run = results.load(self.folder)
+        raw = (self.folder / "observations.csv").read_bytes()
+
+        def packed(room: int) -> bytes:
+            text = report.download(run, room)
+            found = re.search(r"base64,([^']*)", text)
+            return base64.b64decode(found[1]) if found else text.encode()
+
+        large = len(report.gzipped(raw)) * 4 // 3 + 4
+        self.assertEqual(gzip.decompress(packed(large)), raw)
+        small = len(bz2.compress(raw)) * 4 // 3 + 4
+        self.assertLess(small, large)
+        self.assertEqual(bz2.decompress(packed(small)), raw)
+        rows = list(csv.DictReader(gzip.decompress(packed(large // 3)).decode().splitlines()))
+        self.assertEqual(len(rows), 200)
         self.assertGreater(float(rows[0]["wall_ns_per_iteration"]), 1e6)
+        self.assertIn(b"too many to be carried along", packed(100))
+
+    def test_texts_in_figures_are_those_that_were_drawn(self) -> None:
+        synthetic.write_run(
+            self.folder,
+            synthetic.observations([synthetic.cell(workload="noise", sweep="kernels", task_ns=9_000)]),
+        )
+        run = results.load(self.folder)
+        (found,) = every.outcomes(run, lambda picture, _: picture, ["kernels"], bare=True, processes=1)
+        assert found.value is not None
+        (drawn,) = (text for axes in found.value.axes for text in axes.texts if "ns" in text.get_text())
+        self.assertRegex(drawn.get_text(), r"^0\.0\d{3} \[0\.0\d{3}, ")
+        self.assertIn(f">{drawn.get_text()}</text>", self.page().text)
 
     def test_the_same_rows_give_the_same_page(self) -> None:
         synthetic.write_run(self.folder, synthetic.observations(synthetic.full_cells(2)))
