@@ -51,7 +51,7 @@ bench:
 	@$(MAKE) build
 	@$(call measure,quick)
 
-SWEEPS ?= files granularity map chunk workers kernels delivery strategies
+SWEEPS ?= files granularity map chunk workers kernels delivery strategies pitfalls
 bench-full:
 	@scripts/bootstrap bench
 	@$(MAKE) build

@@ -69,7 +69,8 @@ def pays(run: results.Run, rows: pd.DataFrame) -> str:
         return f"No strategy measured was ever faster than a plain loop, with tasks of up to **{style.duration(longest)}**."
     first = reached[0]
     same = [one.label for one in reached if overlap(one.pays, first.pays)]
-    count = int(rows.loc[rows["workload"] == "spin", "tasks"].max())
+    tasks = sorted({int(count) for count in launches["tasks"]})
+    count = f"{tasks[0]:,}" + (f" to {tasks[-1]:,}" if len(tasks) > 1 else "")
     if first.pays.kind == "at_most":
         text = (
             f"Even the shortest tasks measured, {crossing(first.pays).replace('≤ ', '')}, may be parallelised"
@@ -77,7 +78,7 @@ def pays(run: results.Run, rows: pd.DataFrame) -> str:
     else:
         text = f"Tasks shorter than {crossing(first.pays)} should not be parallelised"
     text += (
-        f" (batches of {count:,} tasks, {first.workers} workers): from there on {names(same)} "
+        f" (batches of {count} tasks, {first.workers} workers): from there on {names(same)} "
         f"{'beats' if len(same) == 1 else 'beat'} a plain loop."
     )
     late = reached[-1]

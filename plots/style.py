@@ -49,11 +49,11 @@ STRATEGIES: Final = (
     "std_par",
     "tbb",
     "tbb_tasks",
-    "global_lock",
-    "async_io",
     "process_per_task",
     "fork_pool",
     "fork_pool_shm",
+    "global_lock",
+    "async_io",
     "mpi",
 )
 
@@ -577,7 +577,11 @@ def describe_undrawn(rows: pd.DataFrame) -> str:
     parts = []
     for status in STATUSES:
         of_status = bad[bad["status"] == status]
-        for (strategy, message), some in of_status.groupby(["strategy", "message"], sort=False):
+        # A cell of a pitfall has no strategy.
+        who = of_status["strategy"].where(
+            of_status["strategy"] != "", of_status["pitfall"] + " " + of_status["variant"]
+        )
+        for (strategy, message), some in of_status.groupby([who, "message"], sort=False):
             launches = len(some[["run_id", "launch", "cell_id"]].drop_duplicates())
             reason = f" ({str(message).rstrip('.')[:120]})" if message else ""
             parts.append(f"{launches} launch{'' if launches == 1 else 'es'} of {strategy} {status}{reason}")

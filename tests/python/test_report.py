@@ -149,7 +149,8 @@ class WholeRun(Folder):
         self.assertIn(f">{drawn.get_text()}</text>", self.page().text)
 
     def test_the_same_rows_give_the_same_page(self) -> None:
-        synthetic.write_run(self.folder, synthetic.observations(synthetic.full_cells(2)))
+        cells = [synthetic.cell(), synthetic.cell(strategy="openmp", workers=2)]
+        synthetic.write_run(self.folder, synthetic.observations(cells))
         self.assertEqual(self.page().text, self.page().text)
 
     def test_what_rows_hold_is_text_and_never_markup(self) -> None:
@@ -221,7 +222,7 @@ class PartialRun(Folder):
         self.assertIn("No such file", err)
 
     def test_fewer_rounds_than_an_interval_needs_have_none(self) -> None:
-        synthetic.write_run(self.folder, synthetic.observations(synthetic.full_cells(2), rounds=2))
+        synthetic.write_run(self.folder, synthetic.observations(synthetic.quick_cells(2), rounds=2))
         self.assertIn("with fewer than 6 rounds there are none", self.page().text)
 
     def test_one_worker_alone_is_reported_too(self) -> None:
