@@ -20,8 +20,12 @@ folder, removed afterwards, under a parent that ext4 treats as a top directory; 
 and removed, so that memory that a guest gave back to its host is faulted in for all arms alike. Nothing written lives
 long enough for write-back. The bytes of the raw loop and of `process` are compared before anything is measured.
 
---many: 1,000 and 100,000 files of 0.1 s through `noisefloor process`, --calls times in a row: cost per file, its ratio
-to the smaller batch of the same call, and peak memory.
+--many: 1,000 and 100,000 files of 0.1 s through `noisefloor process` and, as a control, through one `cp -r`, --calls
+times in a row: wall, user and system time per file, the ratio to the smaller batch of the same call, and peak memory.
+What the control shares is the file system's. Outputs are emptied after each call, and removed only at the end: without a
+journal, ext4 takes no inode that was deleted within the last minute (five, if that is not on the disk yet) and steps
+over such ones at every create, so that removing 100,000 files makes the next calls several times slower, whatever they
+are. For the same reason, wait five minutes before starting it again.
 
 Exit status: 0; 1 if an arm fails or writes other bytes; 2 usage; 3 if a program is missing.
 
@@ -395,9 +399,20 @@ def table(arguments: argparse.Namespace, scratch: Scratch) -> None:
 # --- Many small files ---
 
 
-def wall_and_peak(words: Sequence[str]) -> tuple[int, float]:
-    """Wall time in ns of a command, and its peak resident memory in MB, read every few ms while it runs. (What wait4()
-    tells is at least this program's own: a child starts as its copy.) Throws Failure."""
+@dataclass
+class Cost:
+    """Of a command: ns, and MB."""
+
+    wall: float
+    user: float
+    system: float
+    peak: float
+
+
+def cost_of(words: Sequence[str]) -> Cost:
+    """What a command costs. Its peak resident memory is read every few ms while it runs. (What wait4() tells is at least
+    this program's own: a child starts as its copy.) Throws Failure."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter_ns()
     child = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak, done = [0.0], threading.Event()
@@ -421,7 +436,23 @@ def wall_and_peak(words: Sequence[str]) -> tuple[int, float]:
     sampler.join()
     if status != 0:
         raise Failure(f"{shlex.join(words)}: exit {status}")
-    return wall, peak[0]
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Cost(
+        wall,
+        (after.ru_utime - before.ru_utime) * 1e9,
+        (after.ru_stime - before.ru_stime) * 1e9,
+        peak[0],
+    )
+
+
+def empty(folder: Path, files: int) -> None:
+    """Empties the files of a folder, which must be as many as said. Throws Failure."""
+    found = 0
+    for entry in os.scandir(folder):
+        os.truncate(entry.path, 0)
+        found += 1
+    if found != files:
+        raise Failure(f"{folder}: {found} files instead of {files}")
 
 
 def many(arguments: argparse.Namespace, scratch: Scratch) -> None:
@@ -432,26 +463,35 @@ def many(arguments: argparse.Namespace, scratch: Scratch) -> None:
         for index in range(size):
             (folders[size] / f"{index:06}.wav").write_bytes(wav_bytes(RATE // 10, index % 1000))
         os.sync()
-    print("| call | files | wall, s | µs per file | over 1,000 files | peak memory, MB |")
-    print("| ---: | ---: | ---: | ---: | ---: | ---: |")
+    print(
+        "| call | command | files | wall, s | µs per file | user | system | over 1,000 files | peak memory, MB |"
+    )
+    print("| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for call in range(arguments.calls):
-        cost = {}
+        per_file: dict[str, float] = {}
         for size in sizes:
-            walls = []
+            costs: dict[str, list[Cost]] = {"process": [], "cp": []}
             # One call of 1,000 files is over in a moment: the median of nine stands for it.
             for _ in range(9 if size == sizes[0] else 1):
-                out = scratch.folder()
-                wall, peak = wall_and_peak([str(arguments.program), "process", str(folders[size]), str(out)])
-                walls.append(wall)
-                if sum(1 for _ in os.scandir(out)) != size:
-                    raise Failure(f"{out}: not as many files as {folders[size]}")
-                shutil.rmtree(out)
-            cost[size] = sorted(walls)[len(walls) // 2] / size
-            print(
-                f"| {call + 1} | {size} | {cost[size] * size * 1e-9:.2f} | "
-                f"{cost[size] * 1e-3:.1f} | {cost[size] / cost[sizes[0]]:.3f} | {peak:.1f} |",
-                flush=True,
-            )
+                for name, found in costs.items():
+                    out = scratch.folder()
+                    if name == "cp":
+                        found.append(cost_of(["cp", "-r", "--reflink=never", f"{folders[size]}/.", str(out)]))
+                    else:
+                        found.append(
+                            cost_of([str(arguments.program), "process", str(folders[size]), str(out)])
+                        )
+                    empty(out, size)
+            for name, found in costs.items():
+                median = sorted(found, key=lambda cost: cost.wall)[len(found) // 2]
+                per_file.setdefault(name, median.wall / size)
+                label = "`noisefloor process`" if name == "process" else "`cp -r`"
+                print(
+                    f"| {call + 1} | {label} | {size} | {median.wall * 1e-9:.2f} | {median.wall / size * 1e-3:.1f} | "
+                    f"{median.user / size * 1e-3:.1f} | {median.system / size * 1e-3:.1f} | "
+                    f"{median.wall / size / per_file[name]:.3f} | {median.peak:.1f} |",
+                    flush=True,
+                )
 
 
 def main(argv: Sequence[str]) -> int:

@@ -74,6 +74,24 @@ class Rounds(unittest.TestCase):
             with self.assertRaisesRegex(etl_table.Failure, "other bytes.*1.wav"):
                 etl_table.check_bytes(right, wrong, self.inputs, scratch)
 
+    def test_outputs_are_counted_and_emptied_but_not_removed(self) -> None:
+        folder = Path(self.folder.name) / "outputs"
+        folder.mkdir()
+        for index in range(3):
+            (folder / str(index)).write_bytes(b"sound")
+        with self.assertRaisesRegex(etl_table.Failure, "3 files instead of 4"):
+            etl_table.empty(folder, 4)
+        etl_table.empty(folder, 3)
+        self.assertEqual([path.stat().st_size for path in folder.iterdir()], [0, 0, 0])
+
+    def test_a_command_that_fails_has_no_cost_and_another_has_time_and_memory(self) -> None:
+        with self.assertRaisesRegex(etl_table.Failure, "exit 3"):
+            etl_table.cost_of(["sh", "-c", "exit 3"])
+        cost = etl_table.cost_of(["sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done"])
+        self.assertGreater(cost.wall, 0)
+        self.assertGreater(cost.user + cost.system, 0)
+        self.assertGreater(cost.peak, 0)
+
     def test_a_missing_program_is_exit_3_and_too_few_slow_rounds_are_exit_2(self) -> None:
         with contextlib.redirect_stderr(io.StringIO()) as said:
             self.assertEqual(etl_table.main(["--program", "/nowhere/noisefloor"]), 3)
