@@ -20,6 +20,7 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <memory>
 #include <set>
 #include <string>
 #include <thread>
@@ -594,6 +595,51 @@ TEST_F(Etl, NoTasksIsNoWork) {
   workload->prepare(1);
   EXPECT_EQ(workload->task_count(), 0U);
   EXPECT_EQ(workload->digest({0, 0}), 0U);
+}
+
+// The first pass is over when a task is open, so what happens between the two happens exactly there.
+TEST_F(Etl, AFileThatChangesBetweenItsTwoPassesFailsAndLeavesNothing) {
+  constexpr std::size_t kSamples = 300'000;
+  const std::string input = folder_ / "in.wav";
+  EtlOptions how = options();
+  how.snr = SnrRange{10, 30};
+  enum class Change : std::uint8_t { none, another_sample, fewer_samples };
+  for (const Change change : {Change::none, Change::another_sample, Change::fewer_samples}) {
+    SCOPED_TRACE(static_cast<int>(change));
+    write_sound(input, wav_facts(SampleType::int16, 1, 44100, 0), ramp<std::int16_t>(kSamples, 1, 20000));
+    const EtlWorkload workload({{input, "in.wav", kStream}}, how);
+    const Stages& stages = *workload.stages();
+    std::unique_ptr<StagedTask> task = stages.open(0);
+    const auto size = fs::file_size(input);
+    if (change == Change::another_sample) {
+      const UniqueFd fd(::open(input.c_str(), O_WRONLY | O_CLOEXEC));
+      const std::int16_t sample = 32000;
+      ASSERT_EQ(::pwrite(fd.get(), &sample, sizeof sample, static_cast<off_t>(size - 2)), 2);
+    } else if (change == Change::fewer_samples) {
+      fs::resize_file(input, size - 2000);
+    }
+    std::vector<std::byte> room(stages.piece_bytes());
+    std::vector<std::byte> returned;
+    Piece piece;
+    for (std::size_t bytes = 0; (bytes = task->extract(room, piece)) > 0;) {
+      task->transform({room.data(), bytes}, piece);
+      task->load({room.data(), bytes}, piece);
+    }
+    if (change == Change::none) {
+      task->finish(returned);
+      EXPECT_EQ(etl_outcome(returned).frames, static_cast<std::int64_t>(kSamples));
+      fs::remove(folder_ / "out/in.wav");
+      continue;
+    }
+    try {
+      task->finish(returned);
+      ADD_FAILURE() << "the change went unnoticed";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr("in.wav' changed between the two times that it was read"));
+    }
+    task.reset();
+    EXPECT_TRUE(fs::is_empty(folder_ / "out"));
+  }
 }
 
 }  // namespace
