@@ -19,7 +19,7 @@ help:
 	@echo 'make report     the report of the newest run again (RUN=results/reference/quick: of another one)'
 	@echo 'make test       dependencies, build, the fast tests'
 	@echo 'make check      format, lint, types, then make test with warnings as errors: what CI runs'
-	@echo 'make test-long  the long tests, and the fast C++ tests under sanitizers and clang'
+	@echo 'make test-long  the long tests, and the fast tests of what is compiled under sanitizers and clang'
 	@echo 'make fuzz       a minute of broken sound files for the reader, under sanitizers (FUZZ_SECONDS=60)'
 	@echo 'make quality    the noise: 2^30 samples and more a test, and dieharder; writes the table in docs/NOISE.md'
 	@echo 'make micro      the kernels beside other generators and the limits, as a table'

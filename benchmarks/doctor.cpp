@@ -85,7 +85,7 @@ void add_doctor(CLI::App& app, int& status) {
   const auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "The facts as machine.json records them");
   command->callback([json, &status] {
-    const auto facts = machine_facts(cache_folder());
+    const auto facts = machine_facts(cache_folder_if_any());
     if (*json) {  // names of folders may hold anything: JSON takes UTF-8 only
       fmt::print("{}\n", facts.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     } else {

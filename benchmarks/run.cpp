@@ -102,7 +102,7 @@ std::string parent_of(const RunArguments& arguments) {
 
 void print_plan(const Plan& plan, const RunArguments& arguments) {
   for (const PlannedCell& planned : plan.cells) fmt::print("{}\n", format_cell(planned.cell));
-  const auto earlier = newest_plan(parent_of(arguments), machine_id(machine_facts(cache_folder())), pitfalls());
+  const auto earlier = newest_plan(parent_of(arguments), machine_id(machine_facts(cache_folder_if_any())), pitfalls());
   const Estimate expected = estimate(plan, earlier ? &earlier->plan : nullptr);
   say(fmt::format("{} cells, {} launches in {} rounds, seed {}", plan.cells.size(), count_launches(plan),
                   count_rounds(plan), plan.seed));
@@ -114,8 +114,9 @@ void print_plan(const Plan& plan, const RunArguments& arguments) {
     say(fmt::format("the budget of {} cuts rounds where they take longer, to no fewer than {}", arguments.budget,
                     kLeastRounds));
   }
-  say(fmt::format("disk: about {} under {}; memory: about {}", format_size(expected.disk_bytes), cache_folder(),
-                  format_size(expected.memory_bytes)));
+  const std::string cache = cache_folder_if_any();
+  say(fmt::format("disk: about {}{}{}; memory: about {}", format_size(expected.disk_bytes),
+                  cache.empty() ? "" : " under ", cache, format_size(expected.memory_bytes)));
 }
 
 std::string describe(const RunSummary& summary) {
@@ -218,7 +219,7 @@ Session take_up(const std::string& folder, ProcessLauncher& launcher) {
                     "its times may not be mixed with those. Run {} or start a new run",
                     folder, made_by, fact("git_sha"), build_id(), kGitSha, fact("program")));
   }
-  const nlohmann::json facts = machine_facts(cache_folder());
+  const nlohmann::json facts = machine_facts(cache_folder_if_any());
   session.machine_json = text_of(session.folder + "/machine.json");
   if (const std::string made_on = fact("machine_id"); made_on != machine_id(facts)) {
     const auto before = nlohmann::json::parse(session.machine_json, nullptr, false);
@@ -357,7 +358,7 @@ ExitStatus run(const RunArguments& arguments) {
     plan.arms[0] = greet(launcher, "head", fs::absolute(arguments.head).lexically_normal().string());
   }
 
-  const nlohmann::json facts = machine_facts(cache_folder());
+  const nlohmann::json facts = machine_facts(cache_folder_if_any());
   session.identity.machine_id = machine_id(facts);
   const auto now = std::chrono::system_clock::now();
   session.folder = make_run_folder(parent_of(arguments), run_name(now, kGitSha, session.identity.machine_id));

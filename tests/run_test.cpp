@@ -427,6 +427,45 @@ TEST_F(RunTest, ARunOfAnotherBuildOrMachineIsNotContinued) {
   EXPECT_EQ(read(run + "/observations.csv"), observations);
 }
 
+TEST_F(RunTest, AnInterruptLeavesNoOutputOfTheLaunchThatItEnded) {
+  write("long.toml",
+        "rounds = 1\nrepetitions = 10000\nwarmups = 0\n[[group]]\nworkload = \"etl\"\ntasks = 2\ntask_size = 1000\n");
+  const pid_t child = start({"run", "long.toml", "--out", "runs"});
+  const std::string outputs = folder_ + "/cache/output";
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  std::error_code ignored;
+  while ((!fs::exists(outputs) || fs::is_empty(outputs, ignored)) && std::chrono::steady_clock::now() < patience)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ::kill(child, SIGINT);
+  const Result result = finish(child);
+  EXPECT_EQ(result.status, 130) << result.err;
+  EXPECT_TRUE(fs::is_directory(outputs)) << "or nothing was tested";
+  EXPECT_TRUE(fs::is_empty(outputs));
+}
+
+TEST_F(RunTest, WhatNeedsNoFilesNeedsNoCache) {
+  write("tiny.toml", "[[group]]\nworkload = \"spin\"\ntasks = 2\ntask_size = 10\n");
+  const char* home = std::getenv("HOME");
+  const std::string kept = home != nullptr ? home : "";
+  for (const char* name : {"NOISEFLOOR_CACHE", "XDG_CACHE_HOME", "HOME"}) ::unsetenv(name);
+  EXPECT_EQ(program({"doctor"}).status, 0);
+  const Result run = program({"run", "tiny.toml", "--rounds", "1", "--out", "runs"});
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(program({"run", "tiny.toml", "--dry-run"}).status, 0);
+  const Result files = program({"launch", "--cell", "workload=etl,tasks=1,task_size=10"});
+  EXPECT_NE(files.status, 0);
+  EXPECT_THAT(files.out + files.err, HasSubstr("NOISEFLOOR_CACHE"));
+  if (home != nullptr) ::setenv("HOME", kept.c_str(), 1);
+}
+
+TEST_F(RunTest, ACacheThatCannotBeMadeIsNamedWithItsVariable) {
+  write("file", "");
+  ::setenv("NOISEFLOOR_CACHE", (folder_ + "/file/cache").c_str(), 1);
+  const Result result = program({"launch", "--cell", "workload=etl,tasks=1,task_size=10"});
+  EXPECT_NE(result.status, 0);
+  EXPECT_THAT(result.out + result.err, AllOf(HasSubstr(folder_ + "/file/cache"), HasSubstr("NOISEFLOOR_CACHE")));
+}
+
 TEST_F(RunTest, AnInterruptKeepsTheRowsAndExitsWith130) {
   write("long.toml",
         "rounds = 1000\nrepetitions = 1\nwarmups = 0\n[[group]]\nworkload = \"spin\"\ntasks = 2\ntask_size = 1000\n");

@@ -96,6 +96,14 @@ std::string cache_folder() {
   return std::filesystem::absolute(folder).lexically_normal().string();
 }
 
+std::string cache_folder_if_any() {
+  try {
+    return cache_folder();
+  } catch (const MissingError&) {
+    return {};
+  }
+}
+
 void make_folders(const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
@@ -112,34 +120,35 @@ std::vector<std::string> test_signals(std::uint32_t tasks, std::uint64_t frames,
   const SoundFacts facts = wav_facts(type, 1, kSignalRate, static_cast<std::int64_t>(frames));
   const std::uint64_t bytes = frames * bytes_per_sample(type);
   const std::string folder = fmt::format("{}/signals/{}-{}", cache_folder(), format, frames);
-  make_folders(folder);
-  remove_stale(folder);
-
   std::vector<std::string> paths;
   paths.reserve(tasks);
-  for (std::uint32_t index = 0; index < tasks; ++index) {
-    const std::string& path = paths.emplace_back(fmt::format("{}/{:04}.wav", folder, index));
-    if (is_complete(path, facts, bytes)) continue;
-    AtomicFile file(path);
-    file.reserve(bytes);
-    SoundWriter writer(file.fd(), facts, path);
-    switch (type) {
-      case SampleType::int16:
-        write_sine<std::int16_t>(writer, index, frames, kAmplitude * 32767);
-        break;
-      case SampleType::int32:
-        write_sine<std::int32_t>(writer, index, frames, kAmplitude * 2147483647);
-        break;
-      case SampleType::float32:
-        write_sine<float>(writer, index, frames, kAmplitude);
-        break;
-      case SampleType::float64:
-        write_sine<double>(writer, index, frames, kAmplitude);
-        break;
+  in_cache([&] {
+    make_folders(folder);
+    remove_stale(folder);
+    for (std::uint32_t index = 0; index < tasks; ++index) {
+      const std::string& path = paths.emplace_back(fmt::format("{}/{:04}.wav", folder, index));
+      if (is_complete(path, facts, bytes)) continue;
+      AtomicFile file(path);
+      file.reserve(bytes);
+      SoundWriter writer(file.fd(), facts, path);
+      switch (type) {
+        case SampleType::int16:
+          write_sine<std::int16_t>(writer, index, frames, kAmplitude * 32767);
+          break;
+        case SampleType::int32:
+          write_sine<std::int32_t>(writer, index, frames, kAmplitude * 2147483647);
+          break;
+        case SampleType::float32:
+          write_sine<float>(writer, index, frames, kAmplitude);
+          break;
+        case SampleType::float64:
+          write_sine<double>(writer, index, frames, kAmplitude);
+          break;
+      }
+      const std::uint64_t written = writer.finish();
+      file.publish(Publish::replace, written);
     }
-    const std::uint64_t written = writer.finish();
-    file.publish(Publish::replace, written);
-  }
+  });
   return paths;
 }
 

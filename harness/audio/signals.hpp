@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/base/error.hpp"
+
 namespace noisefloor {
 
 inline constexpr int kSignalRate = 44100;                             ///< frames per second, mono
@@ -16,6 +18,20 @@ inline constexpr std::uint64_t kCorpusFrames = 240ULL * kSignalRate;  ///< of 24
 /// $NOISEFLOOR_CACHE, else $XDG_CACHE_HOME/noisefloor, else ~/.cache/noisefloor: an absolute path, not
 /// necessarily there. Throws MissingError if none of the three variables is set.
 [[nodiscard]] std::string cache_folder();
+
+/// cache_folder(), or nothing where it has no place.
+[[nodiscard]] std::string cache_folder_if_any();
+
+/// Calls f(), which writes into the cache: an Error says which variable names another place.
+template <class F>
+decltype(auto) in_cache(F&& f) {
+  try {
+    return f();
+  } catch (const Error& error) {
+    if (error.status() != ExitStatus::failed) throw;
+    throw Error(std::string(error.what()) + "; NOISEFLOOR_CACHE names another folder for signals and outputs");
+  }
+}
 
 /// Makes `folder` and its parents. Throws Error.
 void make_folders(const std::string& folder);

@@ -516,6 +516,10 @@ std::vector<std::string> doubts(const nlohmann::json& facts) {
           bytes / 1e9, corpus / 1e9));
     }
   }
+  if (text("/corpus_folder").empty()) {
+    said.emplace_back(
+        "There is no place for test signals, and nothing can be measured on files: set NOISEFLOOR_CACHE to a folder.");
+  }
   if (const std::string type = text("/file_system"); type == "tmpfs" || type == "overlay" || type == "nfs") {
     said.emplace_back(
         fmt::format("Test signals lie on {}: set NOISEFLOOR_CACHE to a folder on a local disk to measure files as they "

@@ -29,7 +29,7 @@ int available_workers();
 std::string openmp_pinning();
 
 /// Everything that machine.json holds, with `machine_id` and `build_id` in it. `corpus_folder` is where
-/// the test signals and outputs lie: its file system is part of the facts.
+/// the test signals and outputs lie: its file system is part of the facts. Empty: there is no such place.
 nlohmann::json machine_facts(const std::string& corpus_folder);
 
 /// 8 hexadecimal digits: a hash of the facts that make times comparable (CPU model and flags, CPUs that

@@ -23,6 +23,7 @@
 #include <utility>
 
 #include "harness/base/error.hpp"
+#include "harness/workloads/file_tasks.hpp"
 
 namespace noisefloor {
 namespace {
@@ -296,6 +297,7 @@ LaunchOutcome ProcessLauncher::launch(const LaunchRequest& request) {
   if (polled[3].fd >= 0) drain(polled[3].fd, messages, 2 * kKeptErrorBytes);
   settle(child, why == Why::ended ? std::chrono::nanoseconds(kGrace) : std::chrono::nanoseconds(0));
   outcome.duration = steady_clock::now() - start;
+  if (why != Why::ended || WIFSIGNALED(status)) remove_stale_outputs();  // it could not do so itself
 
   int exec_error = 0;
   if (::read(report.read.get(), &exec_error, sizeof exec_error) == static_cast<ssize_t>(sizeof exec_error)) {

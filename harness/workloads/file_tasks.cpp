@@ -73,7 +73,7 @@ void remove_stale_folders(const std::string& parent) {
 
 std::string output_parent() {
   std::string parent = cache_folder() + "/output";
-  make_folders(parent);
+  in_cache([&] { make_folders(parent); });
   remove_stale_folders(parent);
   mark_top_folder(parent);
   return parent;
@@ -238,6 +238,10 @@ ScratchFolder::~ScratchFolder() {
   std::filesystem::remove_all(path_, error);
 }
 
+void remove_stale_outputs() {
+  if (const std::string cache = cache_folder_if_any(); !cache.empty()) remove_stale_folders(cache + "/output");
+}
+
 OutputFolders::OutputFolders(std::vector<Output> outputs, OutputMode mode)
     : outputs_(std::move(outputs)), mode_(mode), scratch_(output_parent()), iteration_(sizeof(std::uint32_t)) {
   mark_top_folder(scratch_.path());
@@ -245,12 +249,14 @@ OutputFolders::OutputFolders(std::vector<Output> outputs, OutputMode mode)
 
 void OutputFolders::prepare(std::uint32_t iterations) {
   clean();
-  for (std::uint32_t iteration = 0; iteration < iterations; ++iteration) {
-    const std::string folder = root(iteration);
-    make_folders(folder);
-    if (mode_ == OutputMode::fresh) continue;
-    for (const Output& output : outputs_) make_earlier_output(folder + "/" + output.name, output.bytes);
-  }
+  in_cache([&] {
+    for (std::uint32_t iteration = 0; iteration < iterations; ++iteration) {
+      const std::string folder = root(iteration);
+      make_folders(folder);
+      if (mode_ == OutputMode::fresh) continue;
+      for (const Output& output : outputs_) make_earlier_output(folder + "/" + output.name, output.bytes);
+    }
+  });
   iterations_ = iterations;
 }
 

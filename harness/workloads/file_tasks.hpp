@@ -111,6 +111,10 @@ class ScratchFolder {
   UniqueFd lock_;
 };
 
+/// Removes what measured workloads of processes that died left in <cache>/output, where there is a cache. What cannot
+/// be removed is left.
+void remove_stale_outputs();
+
 /// The outputs of a measured workload: a folder of its own for every iteration, under <cache>/output. Folders of
 /// processes that died are removed when it is made, its own when it goes. root() is thread-safe, and follows begin() in
 /// forked workers too.
