@@ -1,0 +1,97 @@
+"""The history's figure: each cell's time over the sessions, as a chain of ratios, with its changes of level.
+
+SPDX-License-Identifier: MIT
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+from matplotlib.figure import Figure
+
+from plots import style
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scripts.history import Entry, Point, Shift
+
+SLOWER: Final = "#D55E00"
+FASTER: Final = "#0072B2"
+COLUMNS: Final = 2
+
+
+def draw(entries: Sequence[Entry]) -> Figure:
+    """One small panel per cell; all share the axis of sessions."""
+    from scripts import gate
+    from scripts.history import by_cell, chain, shifts
+
+    cells = by_cell(entries)
+    names = gate.labels(gate.parse_cell(lines[0].cell) for lines in cells.values())
+    stamps = sorted({entry.utc for entry in entries})
+    rows = math.ceil(len(cells) / COLUMNS)
+    figure = style.new_figure()
+    grid = style.panels(
+        figure,
+        f"Time over {len(stamps)} sessions, against each chain's first base",
+        "Each point is a session: its head's time as the chain of ratios head / base since the first base, with the 95% "
+        "interval of its own ratio. Dashed: a change of level of at least 1% (E-divisive, permutation test at 5%), named by "
+        f"the first commit that has it; an open gap starts a chain anew. Machine {entries[0].machine_id}.",
+        [0.9] * rows,
+        left=0.75,
+        right=0.25,
+        columns=COLUMNS,
+        between=0.75,
+    )
+    for i, (name, lines) in enumerate(zip(names, cells.values())):
+        axes = figure.add_subplot(grid[i // COLUMNS, i % COLUMNS])
+        points = chain(lines)
+        _panel(axes, name, points, shifts(points), stamps)
+    return figure
+
+
+def _panel(
+    axes: Any, name: str, points: Sequence[Point], found: Sequence[Shift], stamps: Sequence[str]
+) -> None:
+    place = {stamp: i for i, stamp in enumerate(stamps)}
+    axes.set_title(name, fontsize=style.SIZE["panel"], loc="left")
+    axes.axhline(0, color=style.MUTED, linewidth=0.6)
+    for segment in sorted({point.segment for point in points}):
+        some = [point for point in points if point.segment == segment]
+        x = [place[point.utc] for point in some]
+        y = [100 * math.expm1(point.level) for point in some]
+        below = [_length(point.level, point.low) for point in some]
+        above = [_length(point.high, point.level) for point in some]
+        axes.errorbar(
+            x, y, yerr=[below, above], color=style.INK, marker="o", markersize=3, linewidth=1, elinewidth=0.7
+        )
+    for shift in found:
+        color, word = (SLOWER, "▲") if shift.effect > 0 else (FASTER, "▼")
+        at = place[points[shift.index].utc] - 0.5
+        axes.axvline(at, color=color, linestyle="--", linewidth=1)
+        axes.annotate(
+            f"{word} {100 * shift.effect:+.1f}% {shift.after[:8]}",
+            (at, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -2),
+            textcoords="offset points",
+            va="top",
+            fontsize=style.SIZE["small"],
+            color=color,
+        )
+    axes.set_xlim(-0.6, len(stamps) - 0.4)
+    ticks = sorted({0, len(stamps) - 1})
+    axes.set_xticks(ticks, [stamps[i][:10] for i in ticks], fontsize=style.SIZE["small"])
+    low, high = axes.get_ylim()
+    if high - low < 4:  # a quiet chain shall look quiet
+        axes.set_ylim((low + high) / 2 - 2, (low + high) / 2 + 2)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:+.3g}%")
+    axes.tick_params(labelsize=style.SIZE["small"])
+    axes.grid(axis="y")
+
+
+def _length(high: float, low: float) -> float:
+    """Of one side of an error bar, in percent; none where there is no interval."""
+    difference = 100 * (math.expm1(high) - math.expm1(low))
+    return max(0.0, difference) if math.isfinite(difference) else 0.0
