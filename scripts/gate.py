@@ -307,7 +307,9 @@ def make_report(
     check_comparable(screen, confirm)
     runs = [screen] if confirm is None else [screen, confirm]
     cells = planned_cells(screen)
-    short = dict(zip(cells, labels(cell.factors for cell in cells.values())))
+    gone = [parse_cell(text) for text in removed]
+    names_of_all = labels([*(cell.factors for cell in cells.values()), *gone])
+    short = dict(zip(cells, names_of_all))
     sees = {identity: cell.sees for identity, cell in cells.items()}
     ratios = [log_ratios(run, "head", "base") for run in runs]
     judged = stats.judge(ratios[0], ratios[1] if len(ratios) > 1 else {}, sees, margin=margin)
@@ -337,8 +339,7 @@ def make_report(
         else:
             line = _judged_line(cell, label, judged[identity])
         lines.append(line)
-    gone = [parse_cell(text) for text in removed]
-    for text, label in zip(removed, labels(gone)):
+    for text, label in zip(removed, names_of_all[len(cells) :]):
         lines.append(
             CellVerdict(text, "", label, "REMOVED", message="base's sweep has this cell, head's has not")
         )

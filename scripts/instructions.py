@@ -39,6 +39,9 @@ ONE_THREAD: Final = (
     "std_par",
 )
 FEW, MANY = 1, 3  # iterations: their difference holds no start, no set-up and no verification of a repetition
+# Starting a program varies by some dozens of instructions: MANY grows until the difference drowns them.
+LEAST_DIFFERENCE: Final = 10_000_000
+MOST_ITERATIONS: Final = 20_000
 DEADLINE_S: Final = 600
 
 
@@ -92,9 +95,16 @@ def callgrind(program: Path, cell: str, iterations: int) -> int:
     return int(found[1])
 
 
-def per_iteration(count: Count, program: Path, cell: str) -> float:
-    """Instructions of one iteration."""
-    return (count(program, cell, MANY) - count(program, cell, FEW)) / (MANY - FEW)
+def per_iteration(count: Count, program: Path, cell: str, many: int) -> float:
+    """Instructions of one iteration, from launches with FEW and with `many`."""
+    return (count(program, cell, many) - count(program, cell, FEW)) / (many - FEW)
+
+
+def choose_many(count: Count, program: Path, cell: str) -> int:
+    """How many iterations tell the cell's instructions from the start's."""
+    first = per_iteration(count, program, cell, MANY)
+    wanted = math.ceil(LEAST_DIFFERENCE / max(1.0, first))
+    return min(MOST_ITERATIONS, max(MANY, FEW + wanted))
 
 
 def judge(text: str, label: str, base: Path, head: Path, count: Count) -> gate.CellVerdict:
@@ -103,13 +113,13 @@ def judge(text: str, label: str, base: Path, head: Path, count: Count) -> gate.C
     plain = gate.CellVerdict(text, "", label, "SKIPPED")
     if why:
         return replace(plain, message=why)
-    before: list[float] = []
     try:
-        before = [per_iteration(count, base, cell), per_iteration(count, base, cell)]
+        many = choose_many(count, base, cell)
+        before = [per_iteration(count, base, cell, many) for _ in range(2)]
     except Failed as failure:
         return replace(plain, verdict="BASE_FAILED", message=str(failure))
     try:
-        after = per_iteration(count, head, cell)
+        after = per_iteration(count, head, cell, many)
     except Failed as failure:
         return replace(plain, verdict="FAILED", message=str(failure))
     if min(*before, after) <= 0:

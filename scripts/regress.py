@@ -348,7 +348,8 @@ def removed_cells(session: Session) -> list[str]:
     if not sweep.exists():
         return []
     ours = set(session.cells(session.runner, session.sweep))
-    return [cell for cell in session.cells(session.base.program, sweep) if cell not in ours]
+    theirs = session.cells(session.base.program, sweep) or session.cells(session.runner, sweep)
+    return [cell for cell in theirs if cell not in ours]
 
 
 def measure(session: Session, arguments: argparse.Namespace, out: Path) -> int:
@@ -549,7 +550,8 @@ def find_sweep(name: str, head: Build) -> Path:
     raise Stop(2, f"unknown sweep '{name}': benchmarks/sweeps has no {name}.toml")
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str], root: Path = ROOT) -> int:
+    """`root`: the repository that revisions are of."""
     parser = make_parser()
     try:
         arguments = parser.parse_args(argv)
@@ -558,7 +560,7 @@ def main(argv: Sequence[str]) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     repository = Repository(
-        ROOT, Path(os.environ.get("NOISEFLOOR_REGRESS", ROOT / "build/regress")).resolve()
+        root, Path(os.environ.get("NOISEFLOOR_REGRESS", root / "build/regress")).resolve()
     )
     try:
         base, head = find_builds(arguments, repository)

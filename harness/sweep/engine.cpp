@@ -502,6 +502,7 @@ class Engine {
       row["order"] = std::to_string(order_);
       row["launch"] = std::to_string(order_);
       row["cell_id"] = cell_id(planned.cell);
+      row["cell_id"] = cell_id(planned.cell);  // a foreign arm need not know how it is made
       row["sweep"] = planned.cell.sweep;
       row["task_ns"] = planned.cell.task_ns ? std::to_string(*planned.cell.task_ns) : std::string();
       if (message.empty() && !is_expected(planned, row["status"])) message = row["status"] + ": " + row["message"];
