@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-full report test test-long check format install clean configure build quality micro etl-table fuzz
+.PHONY: help bench bench-full report test test-long check format install clean configure build quality micro etl-table fuzz regress gate-study history
 
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
@@ -20,6 +20,9 @@ help:
 	@echo 'make test       dependencies, build, the fast tests'
 	@echo 'make check      format, lint, types, then make test with warnings as errors: what CI runs'
 	@echo 'make test-long  the long tests, and the fast tests of what is compiled under sanitizers and clang'
+	@echo 'make regress    BASE=REVISION: is this tree slower than that? scripts/regress --help has the options (ARGS=...)'
+	@echo 'make gate-study how often that cries wolf, and what it finds: about 100 minutes, in parts (STUDY="--budget 30m")'
+	@echo 'make history    the trend over the commits that were compared'
 	@echo 'make fuzz       a minute of broken sound files for the reader, under sanitizers (FUZZ_SECONDS=60)'
 	@echo 'make quality    the noise: 2^30 samples and more a test, and dieharder; writes the table in docs/NOISE.md'
 	@echo 'make micro      the kernels beside other generators and the limits, as a table'
@@ -101,6 +104,20 @@ fuzz:
 	@build/fuzz/tests/fuzz/reader_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10 -rss_limit_mb=1024 \
 	  -malloc_limit_mb=128 -print_final_stats=1 -dict=tests/fuzz/reader.dict -artifact_prefix=build/fuzz/ \
 	  build/fuzz/learnt build/fuzz/seeds
+
+# make turns every failure into 2; the script's own status says more.
+BASE ?=
+regress:
+	@scripts/bootstrap bench
+	@scripts/regress $(BASE) $(ARGS)
+
+# What is recorded stays: the same command goes on where it ended.
+gate-study:
+	@scripts/bootstrap bench
+	@"$$(scripts/find_python)" -B scripts/gate_study.py $(STUDY)
+
+history:
+	@"$$(scripts/find_python)" -B scripts/history.py
 
 quality:
 	@scripts/bootstrap bench test quality

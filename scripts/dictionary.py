@@ -28,6 +28,7 @@ Written by `scripts/dictionary.py` from `noisefloor list columns`.
 | `machine.json` | machine and build, once per run |
 | `observations.csv` | one row per timed repetition, appended as they come |
 | `benchmark.json` | the same rows in Google Benchmark's shape, for its `compare.py` (`benchmark-base.json`, … with `--base`) |
+| `verdicts.json`, `summary.md`, `confirm/` | where two builds were compared: the verdicts, and the run that confirmed them |
 | `plots/` | the figures, once `plots/all.py` has drawn them |
 | `report.html` | the report, once `plots/report.py` has written it: one file, to be opened in a browser |
 

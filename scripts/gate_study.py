@@ -95,7 +95,7 @@ class Study:
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
         # Without a time stamp the same rows give the same bytes.
-        with open(temporary, "wb") as file, gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:
+        with open(temporary, "wb") as file, gzip.GzipFile("", fileobj=file, mode="wb", mtime=0) as packed:
             packed.write(frame.to_csv(index=False, lineterminator="\n").encode())
         temporary.replace(path)
         self.keep_cells(run)
