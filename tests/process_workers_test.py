@@ -62,6 +62,7 @@ def holds(pid: int, name: str) -> bool:
 
 
 class Workers(unittest.TestCase):
+    top: Path
     sounds: Path
     expected: dict[str, bytes]
 
@@ -88,7 +89,16 @@ class Workers(unittest.TestCase):
         self.manifest.unlink(missing_ok=True)
 
     def start(self, strategy: str, *arguments: Any) -> Any:
-        command = [PROGRAM, "process", self.sounds, self.out, "--strategy", strategy, "--workers", "2"]
+        command: list[Any] = [
+            PROGRAM,
+            "process",
+            self.sounds,
+            self.out,
+            "--strategy",
+            strategy,
+            "--workers",
+            "2",
+        ]
         return subprocess.Popen(
             [*map(os.fspath, command), "--manifest", os.fspath(self.manifest), *arguments],
             stdout=subprocess.PIPE,

@@ -69,7 +69,6 @@ struct Shared {
 struct Taken {
   std::uint64_t number = 0;
   bool is_again = false;
-  friend bool operator==(const Taken&, const Taken&) = default;
 };
 constexpr std::uint64_t intent_of(Taken job) noexcept { return ((job.number + 1) << 1U) | (job.is_again ? 1U : 0U); }
 constexpr Taken job_of(std::uint64_t intent) noexcept { return {(intent >> 1U) - 1, (intent & 1U) != 0}; }
