@@ -55,6 +55,19 @@ TEST(Estimate, MemoryIsThatOfTheLargestBuffers) {
   EXPECT_LT(expected.memory_bytes, 16'000'000U * 4 * 2 + (32U << 20U));
 }
 
+TEST(Estimate, APitfallTakesTimeAndTellsNothingOfItsData) {
+  Plan plan = plan_of(kTwo);
+  plan.cells.resize(1);
+  PlannedCell& planned = plan.cells.front();
+  planned.cell.workload.clear();
+  planned.cell.pitfall = "tiny_tasks";
+  planned.cell.variant = "loop";
+  planned.pitfall.oracle = planned.cell;
+  const Estimate expected = estimate(plan, nullptr);
+  EXPECT_EQ(expected.time, (3 + 1) * kUnknownLaunch);
+  EXPECT_EQ(expected.disk_bytes, 0U);
+}
+
 TEST(NewestPlan, IsTheLastCalibratedOneOfThisMachine) {
   const TemporaryFolder folder;
   const auto write = [&](const std::string& name, const std::string& machine, bool calibrated) {

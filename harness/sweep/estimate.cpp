@@ -36,8 +36,10 @@ std::string key_of(Cell cell) {
   return format_cell(normalised(std::move(cell)));
 }
 
-/// What its tasks hold or move, by the meaning that its workload gives to task_size.
+/// What its tasks hold or move, by the meaning that its workload gives to task_size. A pitfall's variant has no
+/// workload, and does not tell.
 std::uint64_t data_bytes(const Cell& cell) {
+  if (!cell.pitfall.empty()) return 0;
   const WorkloadRow& workload = select_workload(cell.workload);
   const std::uint64_t items = std::uint64_t{cell.tasks} * cell.task_size;
   if (workload.uses_files) return items * sample_bytes(cell.format);
@@ -98,7 +100,7 @@ Estimate estimate(const Plan& plan, const Plan* earlier) {
     }
     const std::uint64_t bytes = data_bytes(cell);
     std::uint64_t memory = kProcessBytes;
-    if (select_workload(cell.workload).uses_files) {
+    if (cell.pitfall.empty() && select_workload(cell.workload).uses_files) {
       auto& most = signals[{cell.format, cell.task_size}];
       most = std::max(most, bytes);
       largest_output = std::max(largest_output, bytes);

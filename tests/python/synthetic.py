@@ -9,6 +9,7 @@ import csv
 import hashlib
 import json
 import random
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -226,3 +227,19 @@ def full_cells(workers: int = 2) -> list[Cell]:
                 task_ns=size,
             )  # fmt: skip
     return cells
+
+
+def main(argv: Sequence[str]) -> int:
+    """Writes a run of about as many rows as asked for, to measure what reading and drawing takes."""
+    if len(argv) != 2 or not argv[1].isdigit():
+        print("usage: python3 -m tests.python.synthetic FOLDER ROWS", file=sys.stderr)
+        return 2
+    cells = [*quick_cells(4), *full_cells(4)]
+    rows = observations(cells, rounds=max(1, int(argv[1]) // (5 * len(cells))))
+    write_run(Path(argv[0]), rows)
+    print(f"{len(rows)} rows of {len(cells)} cells in {argv[0]}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
