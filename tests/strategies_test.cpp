@@ -8,19 +8,23 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <limits>
+#include <mutex>
 #include <new>
 #include <ostream>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "harness/base/error.hpp"
 #include "harness/base/shared_mapping.hpp"
 #include "harness/strategies/deliver.hpp"
+#include "harness/strategies/fair_lock.hpp"
 #include "harness/strategies/openmp.hpp"
 #include "harness/strategies/strategy.hpp"
 #include "harness/workloads/table.hpp"
@@ -60,8 +64,8 @@ class Shared {
   SharedMapping memory_;
 };
 
-// Tasks that are counted, return task % 4 bytes, and then do what `on_task` says.
-class Probe : public Workload {
+// Tasks that are counted, return task % 4 bytes, and then do what `on_task` says: in stages, in transform.
+class Probe : public Workload, private Stages {
  public:
   explicit Probe(std::uint32_t tasks, std::function<void(std::uint32_t)> on_task = {})
       : memory_(tasks * sizeof(std::atomic<int>)),
@@ -80,6 +84,7 @@ class Probe : public Workload {
       if (on_task_) on_task_(task);
     });
   }
+  [[nodiscard]] const Stages* stages() const override { return this; }
   [[nodiscard]] std::uint64_t digest(TaskRange range) const override {
     std::uint64_t sum = 0;
     for (std::uint32_t task = range.first; task < range.last; ++task) sum += std::uint64_t{task} << runs[task].load();
@@ -99,6 +104,41 @@ class Probe : public Workload {
   Shared<std::uint32_t> out_of_memory_at;
 
  private:
+  // Two pieces, each the task's number.
+  class OpenTask final : public StagedTask {
+   public:
+    OpenTask(const Probe& probe, std::uint32_t task) : probe_(probe), task_(task) {}
+    std::size_t extract(std::span<std::byte> room, Piece& piece) override {
+      if (pieces_ == 2) return 0;
+      piece.set(pieces_++);
+      std::memcpy(room.data(), &task_, sizeof task_);
+      return sizeof task_;
+    }
+    void transform(std::span<std::byte> data, Piece& piece) override { probe_.transform(task_, data, piece); }
+    void load(std::span<const std::byte> data, const Piece& piece) override {
+      EXPECT_EQ(piece.get<std::uint32_t>(), pieces_ - 1);
+      EXPECT_EQ(std::memcmp(data.data(), &task_, data.size()), 0);
+    }
+    void finish(std::vector<std::byte>& returned) override {
+      EXPECT_EQ(pieces_, 2U);
+      for (const char c : message_of(task_)) returned.push_back(static_cast<std::byte>(c));
+    }
+
+   private:
+    const Probe& probe_;
+    std::uint32_t task_, pieces_ = 0;
+  };
+
+  [[nodiscard]] std::size_t piece_bytes() const noexcept override { return sizeof(std::uint32_t); }
+  [[nodiscard]] std::unique_ptr<StagedTask> open(std::uint32_t task) const override {
+    return std::make_unique<OpenTask>(*this, task);
+  }
+  void transform(std::uint32_t task, std::span<std::byte> /*data*/, Piece& piece) const override {
+    if (piece.get<std::uint32_t>() != 0) return;
+    runs[task].fetch_add(1);
+    if (on_task_) on_task_(task);
+  }
+
   std::function<void(std::uint32_t)> on_task_;
 };
 
@@ -152,22 +192,29 @@ struct Way {
   const char* strategy;
   Schedule schedule;
   bool bounds_window;
+  int most_workers = 65535;    ///< that it takes
+  bool is_serialised = false;  ///< of several workers one at a time runs a task's transform
 };
 void PrintTo(const Way& way, std::ostream* out) { *out << way.label; }
 constexpr Way kWays[] = {
-    {"sequential", "sequential", Schedule::none, true},
+    {"sequential", "sequential", Schedule::none, true, 1},
     {"thread_per_task", "thread_per_task", Schedule::none, true},
     {"async", "async", Schedule::none, true},
     {"std_thread", "std_thread", Schedule::none, true},
     {"mutex_queue", "mutex_queue", Schedule::none, true},
+    {"global_lock", "global_lock", Schedule::none, true, 65535, true},
     {"openmp", "openmp", Schedule::none, false},
     {"openmp_static", "openmp", Schedule::static_, false},
     {"openmp_dynamic", "openmp", Schedule::dynamic, true},
     {"openmp_guided", "openmp", Schedule::guided, false},
+    {"openmp_auto", "openmp", Schedule::auto_, false},
     {"openmp_tasks", "openmp_tasks", Schedule::none, false},
     {"openmp_taskloop", "openmp_taskloop", Schedule::none, false},
     {"std_par", "std_par", Schedule::none, false},
     {"tbb", "tbb", Schedule::none, false},
+    {"tbb_auto", "tbb", Schedule::auto_, false},
+    {"tbb_static", "tbb", Schedule::static_, false},
+    {"tbb_simple", "tbb", Schedule::simple, false},
     {"tbb_tasks", "tbb_tasks", Schedule::none, false},
     {"process_per_task", "process_per_task", Schedule::none, true},
     {"fork_pool", "fork_pool", Schedule::none, true},
@@ -199,7 +246,7 @@ class Strategies : public ::testing::TestWithParam<Way> {
       for (const std::uint32_t chunk_size : kChunkSizes) {
         const StrategyOptions some = options(workers, chunk_size);
         if (!select_strategy(GetParam().strategy).refuse(some).empty()) {
-          EXPECT_STREQ(GetParam().strategy, "sequential");
+          EXPECT_GT(workers, GetParam().most_workers);
           continue;
         }
         SCOPED_TRACE("workers " + std::to_string(workers) + ", chunk size " + std::to_string(chunk_size));
@@ -210,13 +257,15 @@ class Strategies : public ::testing::TestWithParam<Way> {
 };
 
 TEST_P(Strategies, WriteWhatSequentialWrites) {
-  WorkloadOptions spin{.tasks = kTasks, .task_size = 100};
-  const auto reference = select_workload("spin").make(spin);
+  const Strategy& strategy = select_strategy(GetParam().strategy);
+  const WorkloadRow& row = select_workload(strategy.needs_stages ? "payload" : "spin");
+  const WorkloadOptions size{.tasks = kTasks, .task_size = 100};
+  const auto reference = row.make(size);
   make_executor(select_strategy("sequential"), *reference, {})->run([](auto, auto) {});
   const std::uint64_t expected = reference->digest({0, kTasks});
   for_all_options([&](const StrategyOptions& some) {
     for (const Delivery delivery : kDeliveries) {
-      const auto workload = select_workload("spin").make(spin);
+      const auto workload = row.make(size);
       const auto executor = make(*workload, some);
       const DeliveryCount count = deliver(*executor, kTasks, delivery, [](auto, auto) {});
       EXPECT_EQ(count.results, kTasks);
@@ -274,6 +323,7 @@ TEST_P(Strategies, PutEveryWorkerToWork) {
   for (const int workers : kWorkers) {
     const StrategyOptions some = options(workers, 1);
     if (!select_strategy(GetParam().strategy).refuse(some).empty()) continue;
+    if (GetParam().is_serialised) GTEST_SKIP() << "one worker at a time transforms";
     const Shared arrived(0);  // as many as there are workers, if all run tasks at the same time
     const Probe workload(static_cast<std::uint32_t>(workers), [&](std::uint32_t) {
       arrived.fetch_add(1);
@@ -327,6 +377,7 @@ TEST_P(Strategies, ReportATaskThatThrowsAndRunTheOthers) {
 }
 
 TEST_P(Strategies, PassOnWhatEndsTheRunAndCanRunAgain) {
+  if (select_strategy(GetParam().strategy).needs_stages) GTEST_SKIP() << "Workload::run() is not called";
   for_all_options([](const StrategyOptions& some) {
     for (const Delivery delivery : kDeliveries) {
       Probe workload(kTasks);
@@ -410,7 +461,8 @@ TEST_P(Strategies, TakeNoChunkBeyondTheWindow) {
         started.fetch_add(1);
         if (task == 0) {
           // Lets the others go as far as they can, and gives them time to go too far.
-          while (workers > 1 && started < reach - chunk_size + 1) std::this_thread::yield();
+          while (workers > 1 && !GetParam().is_serialised && started < reach - chunk_size + 1)
+            std::this_thread::yield();
           std::this_thread::sleep_for(std::chrono::milliseconds(2));
           first_done = true;
         } else if (!first_done) {
@@ -427,6 +479,7 @@ TEST_P(Strategies, TakeNoChunkBeyondTheWindow) {
 }
 
 TEST_P(Strategies, EndAWindowedRunThatCannotGoOn) {
+  if (select_strategy(GetParam().strategy).needs_stages) GTEST_SKIP() << "Workload::run() is not called";
   for (const int workers : kWorkers) {
     StrategyOptions some = options(workers, 1);
     some.window = 1;
@@ -503,13 +556,51 @@ TEST(StrategyTable, WhatHandsChunksOutAsItLikesTakesNoScheduleAndBoundsNoWindow)
         std::find_if(strategies().begin(), strategies().end(), [&](const auto& s) { return s.name == name; });
     ASSERT_NE(row, strategies().end()) << name;
     if (!row->unavailable.empty()) continue;
-    EXPECT_THAT(row->refuse(guided), HasSubstr(std::string(name) + " has no schedule"));
+    EXPECT_THAT(row->refuse(guided),
+                HasSubstr(name == std::string("tbb") ? "tbb has the partitioners auto, simple and static"
+                                                     : std::string(name) + " has no schedule"));
     EXPECT_THAT(row->refuse(window), HasSubstr("cannot bound a window of 4"));
   }
   for (const char* name : {"thread_per_task", "async", "mutex_queue"}) {
     EXPECT_THAT(select_strategy(name).refuse(guided), HasSubstr(std::string(name) + " hands chunks out"));
     EXPECT_EQ(select_strategy(name).refuse(window), "");
   }
+}
+
+TEST(StrategyTable, APartitionerIsForOneTbbAlone) {
+  StrategyOptions simple;
+  simple.schedule = Schedule::simple;
+  EXPECT_THAT(select_strategy("openmp").refuse(simple), HasSubstr("simple"));
+  EXPECT_THAT(select_strategy("std_thread").refuse(simple), HasSubstr("schedule dynamic or none"));
+}
+
+// Three tasks without stages.
+class Whole final : public Workload {
+ public:
+  [[nodiscard]] std::uint32_t task_count() const override { return 3; }
+  void run(TaskRange range, std::span<TaskResult> results, std::vector<std::byte>& returned) const override {
+    each(range, results, returned, [](auto, auto&) {});
+  }
+  [[nodiscard]] std::uint64_t digest(TaskRange) const override { return 0; }
+};
+
+TEST(StrategyTable, WhatTakesTasksApartRefusesAWorkloadWithoutStages) {
+  const Probe staged(kTasks);
+  const Whole whole;
+  int needing = 0;
+  for (const Strategy& strategy : strategies()) {
+    if (!strategy.unavailable.empty()) continue;
+    EXPECT_EQ(refuse(strategy, staged, {}), "") << strategy.name;
+    if (!strategy.needs_stages) {
+      EXPECT_EQ(refuse(strategy, whole, {}), "") << strategy.name;
+      continue;
+    }
+    ++needing;
+    EXPECT_THAT(refuse(strategy, whole, {}),
+                HasSubstr(std::string(strategy.name) + " runs extract, transform and load apart"));
+    EXPECT_THROW(make_executor(strategy, whole, {}), UsageError);
+  }
+  EXPECT_GT(needing, 0);
 }
 
 TEST(StrategyTable, WhatIsNotInThisBuildIsListedAndRefusedByNameWithTheReason) {
@@ -643,6 +734,113 @@ TEST(OpenMp, TheRuntimeThatAnswersIsTheOneLinked) {
 #else
   EXPECT_EQ(openmp_runtime(), "libgomp");
 #endif
+}
+
+TEST(OpenMp, AnotherRuntimeOrWaitPolicyThanAskedForIsRefused) {
+  for (const char* name : {"openmp", "openmp_tasks", "openmp_taskloop"}) {
+    const Strategy& strategy = select_strategy(name);
+    StrategyOptions runtime;
+    runtime.runtime = openmp_runtime();
+    EXPECT_EQ(strategy.refuse(runtime), "");
+    runtime.runtime = openmp_runtime() == "libomp" ? "libgomp" : "libomp";
+    EXPECT_THAT(strategy.refuse(runtime), HasSubstr(std::string(name) + " runs on " + std::string(openmp_runtime())));
+
+    const char* const set = std::getenv("OMP_WAIT_POLICY");
+    const std::string before = set == nullptr ? "" : set;
+    StrategyOptions passive;
+    passive.wait_policy = "passive";
+    ::setenv("OMP_WAIT_POLICY", "PASSIVE", 1);
+    EXPECT_EQ(strategy.refuse(passive), "");
+    ::setenv("OMP_WAIT_POLICY", "active", 1);
+    EXPECT_THAT(strategy.refuse(passive), HasSubstr("OMP_WAIT_POLICY is active in this process, not passive"));
+    ::unsetenv("OMP_WAIT_POLICY");
+    EXPECT_THAT(strategy.refuse(passive), HasSubstr("OMP_WAIT_POLICY is not set"));
+    if (set != nullptr) ::setenv("OMP_WAIT_POLICY", before.c_str(), 1);
+  }
+}
+
+TEST(GlobalLock, LetsOneWorkerAtATimeTransform) {
+  StrategyOptions four;
+  four.workers = 4;
+  std::atomic<int> inside = 0, most = 0;
+  const Probe workload(kTasks, [&](std::uint32_t) {
+    most = std::max(most.load(), inside.fetch_add(1) + 1);
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+    inside.fetch_sub(1);
+  });
+  Received received;
+  deliver(*make_executor(select_strategy("global_lock"), workload, four), kTasks, Delivery::unordered,
+          received.consumer());
+  expect_complete(received, kTasks, 4, Delivery::unordered);
+  EXPECT_EQ(most, 1);
+}
+
+// Workers that meet in extract, which only threads without the lock can.
+class Meeting final : public Workload, private Stages {
+ public:
+  explicit Meeting(int workers) : everyone_(workers), tasks_(static_cast<std::uint32_t>(workers)) {}
+  [[nodiscard]] std::uint32_t task_count() const override { return tasks_; }
+  void run(TaskRange, std::span<TaskResult>, std::vector<std::byte>&) const override { FAIL() << "not in stages"; }
+  [[nodiscard]] std::uint64_t digest(TaskRange) const override { return 0; }
+  [[nodiscard]] const Stages* stages() const override { return this; }
+
+ private:
+  class OpenTask final : public StagedTask {
+   public:
+    explicit OpenTask(std::barrier<>& everyone) : everyone_(everyone) {}
+    std::size_t extract(std::span<std::byte>, Piece&) override {
+      if (!std::exchange(first_, false)) return 0;
+      everyone_.arrive_and_wait();
+      return 1;
+    }
+    void transform(std::span<std::byte>, Piece&) override {}
+    void load(std::span<const std::byte>, const Piece&) override { everyone_.arrive_and_wait(); }
+    void finish(std::vector<std::byte>&) override {}
+
+   private:
+    std::barrier<>& everyone_;
+    bool first_ = true;
+  };
+  [[nodiscard]] std::size_t piece_bytes() const noexcept override { return 1; }
+  [[nodiscard]] std::unique_ptr<StagedTask> open(std::uint32_t) const override {
+    return std::make_unique<OpenTask>(everyone_);
+  }
+  void transform(std::uint32_t, std::span<std::byte>, Piece&) const override {}
+
+  mutable std::barrier<> everyone_;
+  std::uint32_t tasks_;
+};
+
+TEST(GlobalLock, IsReleasedForInputAndOutput) {
+  StrategyOptions four;
+  four.workers = 4;
+  const Meeting workload(four.workers);
+  const auto executor = make_executor(select_strategy("global_lock"), workload, four);
+  EXPECT_EQ(deliver(*executor, 4, Delivery::unordered, [](auto, auto) {}).failed, 0U);
+}
+
+TEST(FairLock, IsHeldInTheOrderInWhichItWasAskedFor) {
+  constexpr int kThreads = 5;
+  FairLock lock(kThreads + 1);
+  for (int round = 0; round < 3; ++round) {
+    std::vector<int> order;
+    lock.lock();
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < kThreads; ++i) {
+      std::atomic<bool> asks = false;
+      threads.emplace_back([&, i] {
+        asks = true;
+        asks.notify_one();
+        const std::lock_guard hold(lock);
+        order.push_back(i);
+      });
+      asks.wait(false);
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));  // until it sleeps at the lock
+    }
+    lock.unlock();
+    threads.clear();
+    EXPECT_THAT(order, ElementsAre(0, 1, 2, 3, 4));
+  }
 }
 
 // Reports given chunks in a given order.

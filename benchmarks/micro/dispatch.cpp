@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: MIT
 //
 // Benchmarks are named <strategy>/chunk:<items>/workers:<n>/<run|unordered>/real_time. A task is one item of
-// `multiply`: a load, a multiplication, a store. Timed: one run of a warm executor over all items, with nobody
-// listening (run) or through unordered delivery (unordered); so many items that a run lasts 10 ms, and waking a pool is
-// little beside them. Not timed: the check of the output after the last run. Counters: ns_per_item (of real
-// time: divided among the workers it would be more), and items per run.
+// `multiply`: a load, a multiplication, a store; for strategies that take tasks apart a byte of `payload`. Timed: one
+// run of a warm executor over all items, with nobody listening (run) or through unordered delivery (unordered); so many
+// items that a run lasts 10 ms, and waking a pool is little beside them. Not timed: the check of the output after the
+// last run. Counters: ns_per_item (of real time: divided among the workers it would be more), and items per run.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -20,6 +20,7 @@
 #include "harness/strategies/deliver.hpp"
 #include "harness/strategies/strategy.hpp"
 #include "harness/workloads/table.hpp"
+#include "run_all.hpp"
 
 namespace noisefloor::micro {
 namespace {
@@ -34,8 +35,8 @@ enum class How : std::uint8_t { run, unordered };
 
 class Batch {
  public:
-  Batch(const Strategy& strategy, std::uint32_t items, const StrategyOptions& options)
-      : workload_(select_workload("multiply").make({.tasks = items, .task_size = 1})),
+  Batch(const char* workload, const Strategy& strategy, std::uint32_t items, const StrategyOptions& options)
+      : workload_(select_workload(workload).make({.tasks = items, .task_size = 1})),
         executor_(make_executor(strategy, *workload_, options)) {}
 
   void run(How how) {
@@ -53,6 +54,8 @@ class Batch {
   std::unique_ptr<Executor> executor_;
 };
 
+const char* workload_for(const Strategy& strategy) { return strategy.needs_stages ? "payload" : "multiply"; }
+
 /// Shortest of three runs: a neighbour's burst must not pass for work.
 Clock::duration shortest_run(Batch& batch, How how) {
   Clock::duration shortest = Clock::duration::max();
@@ -68,7 +71,7 @@ Clock::duration shortest_run(Batch& batch, How how) {
 std::uint32_t enough_items(const Strategy& strategy, const StrategyOptions& options, How how) {
   std::uint32_t items = std::max(kLeastItems, 16 * options.chunk_size);
   for (; items < kMostItems; items *= 2) {
-    Batch batch(strategy, items, options);
+    Batch batch(workload_for(strategy), strategy, items, options);
     batch.run(how);  // pages, threads
     if (shortest_run(batch, how) >= kLeastRun) break;
   }
@@ -82,9 +85,9 @@ void dispatch(benchmark::State& state, const Strategy& strategy, const StrategyO
   }
   try {
     const std::uint32_t items = enough_items(strategy, options, how);
-    Batch sequential(select_strategy("sequential"), items, {});
+    Batch sequential(workload_for(strategy), select_strategy("sequential"), items, {});
     sequential.run(How::run);
-    Batch batch(strategy, items, options);
+    Batch batch(workload_for(strategy), strategy, items, options);
     batch.run(how);
     batch.prepare();
     const auto start = Clock::now();
@@ -129,10 +132,4 @@ void add_all() {
 }  // namespace
 }  // namespace noisefloor::micro
 
-int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  noisefloor::micro::add_all();
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-}
+int main(int argc, char** argv) { return noisefloor::micro::run_all(argc, argv, noisefloor::micro::add_all); }

@@ -19,6 +19,7 @@
 
 #include "benchmarks/micro/peers.hpp"
 #include "kernels/kernel.hpp"
+#include "run_all.hpp"
 
 namespace noisefloor::micro {
 namespace {
@@ -228,10 +229,4 @@ void add_all() {
 }  // namespace
 }  // namespace noisefloor::micro
 
-int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  noisefloor::micro::add_all();
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-}
+int main(int argc, char** argv) { return noisefloor::micro::run_all(argc, argv, noisefloor::micro::add_all); }

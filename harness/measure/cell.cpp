@@ -42,7 +42,7 @@ std::string known_word(std::string_view axis, std::string_view word, std::span<c
   return std::string(word);
 }
 
-constexpr std::string_view kSchedules[] = {"static", "dynamic", "guided"};
+constexpr std::string_view kSchedules[] = {"static", "dynamic", "guided", "auto", "simple"};
 constexpr std::string_view kFormats[] = {"int16", "int32", "float32", "float64"};
 constexpr std::string_view kRuntimes[] = {"libgomp", "libomp"};
 constexpr std::string_view kShips[] = {"name", "samples"};
@@ -93,7 +93,7 @@ constexpr std::array<Axis, 20> kAxes{{
     {"chunk_size", "consecutive tasks that a worker takes at a time", "",
      [](const Cell& c) { return fmt::to_string(c.chunk_size); },
      [](Cell& c, std::string_view v) { c.chunk_size = whole_number<std::uint32_t>("chunk_size", v, 1); }, true},
-    {"schedule", "OpenMP's loop schedule: static | dynamic | guided", "", [](const Cell& c) { return c.schedule; },
+    {"schedule", "OpenMP's loop schedule: static | dynamic | guided | auto; oneTBB's partitioner: simple | auto | static", "", [](const Cell& c) { return c.schedule; },
      [](Cell& c, std::string_view v) { c.schedule = v.empty() ? "" : known_word("schedule", v, kSchedules); }, true},
     {"runtime", "the OpenMP runtime that answers: libgomp | libomp", "", [](const Cell& c) { return c.runtime; },
      [](Cell& c, std::string_view v) { c.runtime = v.empty() ? "" : known_word("runtime", v, kRuntimes); }, true},

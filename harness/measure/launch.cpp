@@ -45,8 +45,11 @@ T choice(std::string_view word, std::initializer_list<std::pair<std::string_view
 /// Ordered delivery is bounded by a window where the strategy can keep to one.
 StrategyOptions strategy_options(const Cell& cell, const Strategy& strategy) {
   StrategyOptions options{.workers = cell.workers, .chunk_size = cell.chunk_size};
-  options.schedule = choice<Schedule>(
-      cell.schedule, {{"static", Schedule::static_}, {"dynamic", Schedule::dynamic}, {"guided", Schedule::guided}});
+  options.schedule = choice<Schedule>(cell.schedule, {{"static", Schedule::static_},
+                                                      {"dynamic", Schedule::dynamic},
+                                                      {"guided", Schedule::guided},
+                                                      {"auto", Schedule::auto_},
+                                                      {"simple", Schedule::simple}});
   options.ship = choice<Ship>(cell.ship, {{"name", Ship::name}, {"samples", Ship::samples}});
   options.transport = choice<Transport>(cell.transport, {{"pipe", Transport::pipe},
                                                          {"socket", Transport::socket},
@@ -359,6 +362,12 @@ std::vector<Row> launch(const LaunchOptions& options, Pitfalls pitfalls) {
   if (!strategy.unavailable.empty()) return skipped(cell, options.seed, strategy.unavailable);
   if (const std::string reason = strategy.refuse(strategy_options(cell, strategy)); !reason.empty()) {
     return skipped(cell, options.seed, reason);
+  }
+  if (needs_stages(strategy, strategy_options(cell, strategy))) {
+    const auto workload = make_workload(cell, "scalar", options.seed);
+    if (const std::string reason = refuse(strategy, *workload, strategy_options(cell, strategy)); !reason.empty()) {
+      return skipped(cell, options.seed, reason);
+    }
   }
   const Cell named = cell;  // the row's identity is what was asked for: "auto" stays the same cell everywhere
   if (!cell.kernel.empty()) {

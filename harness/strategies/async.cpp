@@ -25,7 +25,9 @@ struct Async {
 
 }  // namespace
 
-std::string refuse_async(const StrategyOptions& options) { return refuse_but_dynamic("async", options); }
+std::string refuse_async(const StrategyOptions& options) {
+  return refuse_but_dynamic("async", options, {.bind = true});
+}
 
 std::unique_ptr<Executor> make_async(const Workload& workload, const StrategyOptions& options) {
   return std::make_unique<StartPerChunk<Async>>(workload, options);

@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/strategies/binding.hpp"
 #include "harness/strategies/strategy.hpp"
 #include "harness/workloads/workload.hpp"
 
@@ -162,7 +163,10 @@ class Turns {
 class InProcessExecutor : public Executor {
  public:
   InProcessExecutor(const Workload& workload, const StrategyOptions& options)
-      : workload_(workload), options_(options), workers_(static_cast<std::size_t>(options.workers)) {
+      : workload_(workload),
+        options_(options),
+        binding_(options.workers, options.bind),
+        workers_(static_cast<std::size_t>(options.workers)) {
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       workers_[i].reserve(static_cast<std::uint16_t>(i), options.chunk_size, workload.task_count());
     }
@@ -187,8 +191,18 @@ class InProcessExecutor : public Executor {
     }
   }
 
+  /// Ties the calling thread to a worker's CPU; if it cannot be, the next run fails.
+  void tie(std::size_t worker) noexcept {
+    try {
+      binding_.tie(worker);
+    } catch (...) {
+      failure_.capture();
+    }
+  }
+
   const Workload& workload_;
   const StrategyOptions options_;
+  const Binding binding_;
   std::vector<Worker> workers_;
   Failure failure_;
 };

@@ -70,6 +70,7 @@ class MutexQueue final : public InProcessExecutor {
   }
 
   void work(std::size_t worker) {
+    tie(worker);
     std::unique_lock lock(mutex_);
     for (;;) {
       not_empty_.wait(lock, [this] { return quit_ || !jobs_.empty(); });
@@ -111,7 +112,9 @@ class MutexQueue final : public InProcessExecutor {
 
 }  // namespace
 
-std::string refuse_mutex_queue(const StrategyOptions& options) { return refuse_but_dynamic("mutex_queue", options); }
+std::string refuse_mutex_queue(const StrategyOptions& options) {
+  return refuse_but_dynamic("mutex_queue", options, {.bind = true});
+}
 
 std::unique_ptr<Executor> make_mutex_queue(const Workload& workload, const StrategyOptions& options) {
   return std::make_unique<MutexQueue>(workload, options);

@@ -1,4 +1,4 @@
-// OpenMP's parallel loop over the chunks, with its three schedules.
+// OpenMP's parallel loop over the chunks, with its schedules.
 // SPDX-License-Identifier: MIT
 #include "harness/strategies/openmp.hpp"
 
@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <omp.h>
 
-#include "harness/strategies/chunks.hpp"
 #include "harness/strategies/openmp_team.hpp"
 
 namespace noisefloor {
@@ -20,11 +19,9 @@ const void* home_of(const char* symbol) {
   return info.dli_fbase;
 }
 
-class OpenMp final : public InProcessExecutor {
+class OpenMp final : public OpenMpExecutor {
  public:
-  OpenMp(const Workload& workload, const StrategyOptions& options) : InProcessExecutor(workload, options) {
-    start_openmp_team("openmp", options.workers);
-  }
+  OpenMp(const Workload& workload, const StrategyOptions& options) : OpenMpExecutor("openmp", workload, options) {}
 
   void run(const OnChunk& on_chunk) override {
     const Chunks all = chunks();
@@ -58,8 +55,13 @@ class OpenMp final : public InProcessExecutor {
 #pragma omp for schedule(guided, 1)
             for (std::int64_t chunk = 0; chunk < count; ++chunk) step(worker, all, chunk, on_chunk);
             break;
+          case Schedule::auto_:
+#pragma omp for schedule(auto)
+            for (std::int64_t chunk = 0; chunk < count; ++chunk) step(worker, all, chunk, on_chunk);
+            break;
           case Schedule::none:
           case Schedule::static_:
+          case Schedule::simple:  // refused
 #pragma omp for schedule(static, 1)
             for (std::int64_t chunk = 0; chunk < count; ++chunk) step(worker, all, chunk, on_chunk);
             break;
@@ -67,7 +69,7 @@ class OpenMp final : public InProcessExecutor {
       }
     }
     failure_.rethrow();
-    check_openmp_team("openmp", granted, options_.workers);
+    check_team(granted);
   }
 
  private:
@@ -81,14 +83,17 @@ class OpenMp final : public InProcessExecutor {
 }  // namespace
 
 std::string refuse_openmp(const StrategyOptions& options) {
-  if (std::string reason = refuse_factors("openmp", options); !reason.empty()) return reason;
+  if (std::string reason = refuse_factors("openmp", options, kOpenMpTakes); !reason.empty()) return reason;
+  if (options.schedule == Schedule::simple) {
+    return "openmp has no schedule simple, which is a partitioner of tbb: give static, dynamic, guided or auto";
+  }
   if (options.window != 0 && options.schedule != Schedule::dynamic) {
     return fmt::format(
         "openmp takes chunks in order with schedule dynamic only, so it cannot bound a window of {} "
         "with another: give schedule dynamic, or window 0",
         options.window);
   }
-  return {};
+  return refuse_other_openmp("openmp", options);
 }
 
 std::unique_ptr<Executor> make_openmp(const Workload& workload, const StrategyOptions& options) {

@@ -1,4 +1,4 @@
-// OpenMP's parallel loop over the chunks, with its three schedules.
+// OpenMP's parallel loop over the chunks, with its schedules.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -16,7 +16,8 @@ std::string refuse_openmp(const StrategyOptions& options);
 ///
 /// The loop runs over chunks of chunk_size tasks, one call of Workload::run() each: schedule(static, 1),
 /// (dynamic, 1) and (guided, 1) over chunks hand out the tasks that (…, chunk_size) over tasks would, only
-/// that guided's larger pieces are whole chunks. Without a schedule it is static.
+/// that guided's larger pieces are whole chunks; schedule(auto) is the runtime's choice. Without a schedule it is
+/// static.
 std::unique_ptr<Executor> make_openmp(const Workload& workload, const StrategyOptions& options);
 
 /// Which runtime answers in this process: "libgomp", or "libomp" (LLVM's, also when it was preloaded into

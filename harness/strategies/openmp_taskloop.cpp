@@ -4,7 +4,6 @@
 
 #include <omp.h>
 
-#include "harness/strategies/chunks.hpp"
 #include "harness/strategies/openmp_team.hpp"
 
 namespace noisefloor {
@@ -17,39 +16,30 @@ constexpr std::string_view kName = "openmp_taskloop";
 #pragma clang diagnostic ignored "-Wsign-conversion"
 #endif
 
-class OpenMpTaskloop final : public InProcessExecutor {
+class OpenMpTaskloop final : public OpenMpTaskExecutor {
  public:
-  OpenMpTaskloop(const Workload& workload, const StrategyOptions& options) : InProcessExecutor(workload, options) {
-    start_openmp_team(kName, options.workers);
-  }
+  OpenMpTaskloop(const Workload& workload, const StrategyOptions& options)
+      : OpenMpTaskExecutor(kName, workload, options) {}
 
-  void run(const OnChunk& on_chunk) override {
+ private:
+  void make_tasks(const OnChunk& on_chunk) override {
     const Chunks all = chunks();
     const std::uint64_t count = all.count();
-    int granted = 0;
-#pragma omp parallel num_threads(options_.workers) default(none) shared(on_chunk, all, granted, count)
-    {
-#pragma omp single
-      {
-        granted = omp_get_num_threads();
-        if (granted == options_.workers) {
-          // A loop cannot be left early: once cancelled, the remaining chunks are passed over.
+    // A loop cannot be left early: once cancelled, the remaining chunks are passed over.
 #pragma omp taskloop grainsize(1) default(none) shared(on_chunk, all, count)
-          for (std::uint64_t chunk = 0; chunk < count; ++chunk) {
-            if (cancelled()) continue;
-            run_chunk(static_cast<std::size_t>(omp_get_thread_num()), all[chunk], on_chunk);
-          }
-        }
-      }
+    for (std::uint64_t chunk = 0; chunk < count; ++chunk) {
+      if (cancelled()) continue;
+      run_chunk(static_cast<std::size_t>(omp_get_thread_num()), all[chunk], on_chunk);
     }
-    failure_.rethrow();
-    check_openmp_team(kName, granted, options_.workers);
   }
 };
 
 }  // namespace
 
-std::string refuse_openmp_taskloop(const StrategyOptions& options) { return refuse_own_order(kName, options); }
+std::string refuse_openmp_taskloop(const StrategyOptions& options) {
+  if (std::string reason = refuse_own_order(kName, options, kOpenMpTakes); !reason.empty()) return reason;
+  return refuse_other_openmp(kName, options);
+}
 
 std::unique_ptr<Executor> make_openmp_taskloop(const Workload& workload, const StrategyOptions& options) {
   return std::make_unique<OpenMpTaskloop>(workload, options);

@@ -11,7 +11,8 @@ namespace {
 
 class Sequential final : public InProcessExecutor {
  public:
-  using InProcessExecutor::InProcessExecutor;
+  Sequential(const Workload& workload, const StrategyOptions& options)
+      : InProcessExecutor(workload, options), tied_(binding_, 0) {}
 
   void run(const OnChunk& on_chunk) override {
     const Chunks all = chunks();
@@ -19,12 +20,15 @@ class Sequential final : public InProcessExecutor {
     for (std::uint64_t chunk = 0; chunk < count && !cancelled(); ++chunk) run_chunk(0, all[chunk], on_chunk);
     failure_.rethrow();
   }
+
+ private:
+  const Tied tied_;
 };
 
 }  // namespace
 
 std::string refuse_sequential(const StrategyOptions& options) {
-  if (std::string reason = refuse_factors("sequential", options); !reason.empty()) return reason;
+  if (std::string reason = refuse_factors("sequential", options, {.bind = true}); !reason.empty()) return reason;
   if (options.workers != 1) {
     return fmt::format("sequential is one worker, not {}: give workers 1, or another strategy", options.workers);
   }

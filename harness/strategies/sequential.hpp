@@ -10,7 +10,7 @@
 namespace noisefloor {
 
 std::string refuse_sequential(const StrategyOptions& options);
-/// The thread that calls run() does all the work, chunk by chunk; a window is honoured by nature.
+/// The thread that makes it calls run() and does all the work, chunk by chunk; a window is honoured by nature.
 std::unique_ptr<Executor> make_sequential(const Workload& workload, const StrategyOptions& options);
 
 }  // namespace noisefloor

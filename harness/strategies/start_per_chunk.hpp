@@ -44,6 +44,7 @@ class StartPerChunk final : public InProcessExecutor {
         if (cancelled()) break;
         Way::finish(started_[place]);  // its chunk is done; this is what is left of it
         started_[place] = start([this, chunk, place, &all, &on_chunk] {
+          tie(place);
           if (!cancelled()) run_chunk(place, all[chunk], on_chunk);
           if (options_.window != 0) turns_.finish(chunk);
           leave(place);

@@ -36,7 +36,9 @@ class StdPar final : public TbbExecutor {
 
 }  // namespace
 
-std::string refuse_std_par(const StrategyOptions& options) { return refuse_own_order("std_par", options); }
+std::string refuse_std_par(const StrategyOptions& options) {
+  return refuse_own_order("std_par", options, {.bind = true});
+}
 
 std::unique_ptr<Executor> make_std_par(const Workload& workload, const StrategyOptions& options) {
   return std::make_unique<StdPar>(workload, options);

@@ -16,14 +16,15 @@ namespace {
 
 class ThreadPool final : public InProcessExecutor {
  public:
-  ThreadPool(const Workload& workload, const StrategyOptions& options) : InProcessExecutor(workload, options) {
+  ThreadPool(std::string_view name, const Workload& workload, const StrategyOptions& options)
+      : InProcessExecutor(workload, options), tied_(binding_, 0) {
     threads_.reserve(workers_.size() - 1);
     try {
       for (std::size_t worker = 1; worker < workers_.size(); ++worker) {
         threads_.emplace_back([this, worker](const std::stop_token& quit) { wait_for_runs(quit, worker); });
       }
     } catch (const std::system_error& error) {
-      throw Error(fmt::format("std_thread: thread {} of {} cannot be started ({}): give fewer workers",
+      throw Error(fmt::format("{}: thread {} of {} cannot be started ({}): give fewer workers", name,
                               threads_.size() + 1, workers_.size() - 1, error.what()));
     }
   }
@@ -49,6 +50,7 @@ class ThreadPool final : public InProcessExecutor {
 
  private:
   void wait_for_runs(const std::stop_token& quit, std::size_t worker) {
+    tie(worker);
     std::uint64_t seen = 0;
     std::unique_lock lock(mutex_);
     while (run_started_.wait(lock, quit, [&] { return generation_ != seen; })) {
@@ -81,6 +83,7 @@ class ThreadPool final : public InProcessExecutor {
     }
   }
 
+  const Tied tied_;  // the caller
   alignas(kLineBytes) std::atomic<std::uint64_t> cursor_{0};
   alignas(kLineBytes) Turns turns_;
   std::mutex mutex_;  // guards the next three
@@ -94,10 +97,17 @@ class ThreadPool final : public InProcessExecutor {
 
 }  // namespace
 
-std::string refuse_std_thread(const StrategyOptions& options) { return refuse_but_dynamic("std_thread", options); }
+std::string refuse_std_thread(const StrategyOptions& options) {
+  return refuse_but_dynamic("std_thread", options, {.bind = true});
+}
 
 std::unique_ptr<Executor> make_std_thread(const Workload& workload, const StrategyOptions& options) {
-  return std::make_unique<ThreadPool>(workload, options);
+  return make_thread_pool("std_thread", workload, options);
+}
+
+std::unique_ptr<Executor> make_thread_pool(std::string_view name, const Workload& workload,
+                                           const StrategyOptions& options) {
+  return std::make_unique<ThreadPool>(name, workload, options);
 }
 
 }  // namespace noisefloor

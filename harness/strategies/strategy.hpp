@@ -22,8 +22,9 @@ namespace noisefloor {
 /// during the call. Must not throw.
 using OnChunk = std::function<void(std::span<const TaskResult> results, std::span<const std::byte> returned)>;
 
-/// OpenMP's loop schedules. std_thread takes `dynamic` only, sequential none.
-enum class Schedule : std::uint8_t { none, static_, dynamic, guided };
+/// OpenMP's loop schedules (static, dynamic, guided, auto) and oneTBB's partitioners (auto, simple, static). Those that
+/// hand chunks out as workers ask for them take `dynamic` only, the others none.
+enum class Schedule : std::uint8_t { none, static_, dynamic, guided, auto_, simple };
 
 /// What crosses to a worker of another process: a file's name, or the samples that the parent read.
 enum class Ship : std::uint8_t { none, name, samples };
@@ -95,6 +96,9 @@ struct Strategy {
   std::string (*refuse)(const StrategyOptions&);
   /// Keeps references to the workload and to options.stop.
   std::unique_ptr<Executor> (*make)(const Workload&, const StrategyOptions&);
+  bool needs_stages = false;  ///< runs only workloads with stages()
+  /// What only the machine at hand can tell: as `unavailable`, which it fills. Null: there is nothing to ask.
+  std::string_view (*probe)() noexcept = nullptr;
 };
 
 /// All strategies, `sequential` first; the order of help, CSV and legends.
@@ -103,7 +107,13 @@ std::span<const Strategy> strategies() noexcept;
 /// The strategy called `name`. Throws UsageError for an unknown name, MissingError for an unavailable one.
 const Strategy& select_strategy(std::string_view name);
 
-/// strategy.make() after strategy.refuse(): throws UsageError with the reason.
+/// Whether the workload must have stages for the strategy to run it with these options.
+bool needs_stages(const Strategy& strategy, const StrategyOptions& options) noexcept;
+
+/// Why the strategy cannot run this workload with these options; empty if it can.
+std::string refuse(const Strategy& strategy, const Workload& workload, const StrategyOptions& options);
+
+/// strategy.make() after refuse(): throws UsageError with the reason.
 std::unique_ptr<Executor> make_executor(const Strategy& strategy, const Workload& workload,
                                         const StrategyOptions& options);
 

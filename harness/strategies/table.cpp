@@ -10,6 +10,7 @@
 #include "harness/strategies/chunks.hpp"
 #include "harness/strategies/fork_pool.hpp"
 #include "harness/strategies/fork_pool_shm.hpp"
+#include "harness/strategies/global_lock.hpp"
 #include "harness/strategies/mutex_queue.hpp"
 #include "harness/strategies/openmp.hpp"
 #include "harness/strategies/openmp_taskloop.hpp"
@@ -27,7 +28,8 @@
 namespace noisefloor {
 namespace {
 
-// One row per strategy: name, help, why not here, what it refuses, maker.
+// One row per strategy: name, help, why not here, what it refuses, maker; whether it needs stages, and whom to ask for
+// what this machine allows.
 constexpr std::array kStrategies = {
     Strategy{"sequential", "one task after the other in the calling thread", "", refuse_sequential, make_sequential},
     Strategy{"thread_per_task", "a new std::thread for each chunk, at most `workers` at a time", "",
@@ -38,18 +40,22 @@ constexpr std::array kStrategies = {
     Strategy{"mutex_queue",
              "a warm pool fed by the caller through a bounded queue with a mutex and condition variables", "",
              refuse_mutex_queue, make_mutex_queue},
-    Strategy{"openmp", "OpenMP's parallel loop over chunks: schedule static, dynamic or guided", "", refuse_openmp,
-             make_openmp},
+    Strategy{"openmp", "OpenMP's parallel loop over chunks: schedule static, dynamic, guided or auto", "",
+             refuse_openmp, make_openmp},
     Strategy{"openmp_tasks", "an OpenMP task for each chunk, made by one thread of the team", "", refuse_openmp_tasks,
              make_openmp_tasks},
     Strategy{"openmp_taskloop", "OpenMP's taskloop: a task of one chunk (grainsize), made as the runtime likes", "",
              refuse_openmp_taskloop, make_openmp_taskloop},
     Strategy{"std_par", "std::for_each with std::execution::par over chunks: libstdc++ gives it to oneTBB", kNoTbb,
              refuse_std_par, make_std_par},
-    Strategy{"tbb", "oneTBB's parallel_for with a grain of one chunk, split down to it (simple_partitioner)", kNoTbb,
-             refuse_tbb, make_tbb},
+    Strategy{"tbb",
+             "oneTBB's parallel_for with a grain of one chunk: schedule (its partitioner) simple, auto or static",
+             kNoTbb, refuse_tbb, make_tbb},
     Strategy{"tbb_tasks", "a task of oneTBB's task_group for each chunk, made by the caller", kNoTbb, refuse_tbb_tasks,
              make_tbb_tasks},
+    Strategy{"global_lock",
+             "the pool of std_thread with one fair lock, held during transform and released for input and output", "",
+             refuse_global_lock, make_global_lock, true},
     Strategy{"process_per_task", "a forked process for each chunk, at most `workers` at a time", "",
              refuse_process_per_task, make_process_per_task},
     Strategy{"fork_pool", "forked processes that are sent chunks through socket pairs, some ahead: pool cold or warm",
@@ -63,19 +69,41 @@ constexpr int kMostWorkers = 65535;
 
 }  // namespace
 
-std::span<const Strategy> strategies() noexcept { return kStrategies; }
+std::span<const Strategy> strategies() noexcept {
+  static const auto here = [] {
+    auto rows = kStrategies;
+    for (Strategy& row : rows) {
+      if (row.probe != nullptr && row.unavailable.empty()) row.unavailable = row.probe();
+    }
+    return rows;
+  }();
+  return here;
+}
 
 const Strategy& select_strategy(std::string_view name) {
-  const Strategy& strategy = find_by_name(kStrategies, name, "strategy");
+  const Strategy& strategy = find_by_name(strategies(), name, "strategy");
   if (!strategy.unavailable.empty()) {
     throw MissingError(fmt::format("strategy {} cannot run here: {}", name, strategy.unavailable));
   }
   return strategy;
 }
 
+bool needs_stages(const Strategy& strategy, const StrategyOptions& options) noexcept {
+  return strategy.needs_stages || options.ship == Ship::samples;
+}
+
+std::string refuse(const Strategy& strategy, const Workload& workload, const StrategyOptions& options) {
+  if (std::string reason = strategy.refuse(options); !reason.empty()) return reason;
+  if (!needs_stages(strategy, options) || workload.stages() != nullptr) return {};
+  return fmt::format(
+      "{}{} runs extract, transform and load apart, and this workload has no such stages: choose etl, copy, "
+      "payload or wait",
+      strategy.name, options.ship == Ship::samples ? " with ship samples" : "");
+}
+
 std::unique_ptr<Executor> make_executor(const Strategy& strategy, const Workload& workload,
                                         const StrategyOptions& options) {
-  if (const std::string reason = strategy.refuse(options); !reason.empty()) throw UsageError(reason);
+  if (const std::string reason = refuse(strategy, workload, options); !reason.empty()) throw UsageError(reason);
   return strategy.make(workload, options);
 }
 

@@ -34,7 +34,9 @@ class TbbTasks final : public TbbExecutor {
 
 }  // namespace
 
-std::string refuse_tbb_tasks(const StrategyOptions& options) { return refuse_own_order("tbb_tasks", options); }
+std::string refuse_tbb_tasks(const StrategyOptions& options) {
+  return refuse_own_order("tbb_tasks", options, {.bind = true});
+}
 
 std::unique_ptr<Executor> make_tbb_tasks(const Workload& workload, const StrategyOptions& options) {
   return std::make_unique<TbbTasks>(workload, options);

@@ -27,7 +27,7 @@ struct NewThread {
 }  // namespace
 
 std::string refuse_thread_per_task(const StrategyOptions& options) {
-  return refuse_but_dynamic("thread_per_task", options);
+  return refuse_but_dynamic("thread_per_task", options, {.bind = true});
 }
 
 std::unique_ptr<Executor> make_thread_per_task(const Workload& workload, const StrategyOptions& options) {
