@@ -14,6 +14,12 @@ pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(ompi QUIET ompi) # its version, for machine.json
 pkg_check_modules(gmpxx REQUIRED IMPORTED_TARGET gmpxx)
 
+# The strategy on io_uring is listed as unavailable where it is missing.
+pkg_check_modules(uring QUIET IMPORTED_TARGET liburing)
+if(NOT TARGET PkgConfig::uring)
+  message(STATUS "liburing is missing: async_io cannot run in this build")
+endif()
+
 # The strategies on it are listed as unavailable where it is missing or not wanted: the thread sanitizer does not see into
 # Debian's oneTBB.
 option(NOISEFLOOR_TBB "Build the strategies on oneTBB" ON)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -242,6 +243,41 @@ TEST_F(EtlStages, RefuseToOpenWhatCannotBeReadOrWritten) {
   EXPECT_THAT(message_of(0), HasSubstr("missing.wav"));
   EXPECT_THAT(message_of(1), HasSubstr("there.wav' exists"));
   EXPECT_EQ(files(), 1U);
+}
+
+TEST_F(EtlStages, TellWhatTheyWaitForWhereSamplesAreStoredAsTheyAre) {
+  const std::vector<std::string> inputs = {input_, test_signals(1, 1000, "float32").front()};
+  for (const std::string& input : inputs) {
+    const EtlWorkload workload({{.input = input, .output = input == input_ ? "a.wav" : "b.wav", .stream = 1}},
+                               options());
+    std::vector<std::byte> room(workload.stages()->piece_bytes());
+    const auto open = workload.stages()->open(0);
+    Piece piece;
+    Wait wait;
+    while (const std::size_t bytes = open->begin_extract(room, piece, wait)) {
+      const std::span data = std::span(room).first(bytes);
+      ASSERT_EQ(wait.what, Wait::For::read);
+      ASSERT_EQ(wait.data.data(), data.data());
+      ASSERT_EQ(::pread(wait.fd, wait.data.data(), wait.data.size(), static_cast<off_t>(wait.offset)),
+                static_cast<ssize_t>(bytes));
+      open->end_wait(0);
+      open->transform(data, piece);
+      open->begin_load(data, piece, wait);
+      ASSERT_EQ(wait.what, Wait::For::write);
+      ASSERT_EQ(wait.data.size(), bytes);
+      ASSERT_EQ(::pwrite(wait.fd, wait.data.data(), wait.data.size(), static_cast<off_t>(wait.offset)),
+                static_cast<ssize_t>(bytes));
+      open->end_wait(0);
+    }
+    std::vector<std::byte> returned;
+    open->finish(returned);
+    const std::uint64_t digest = workload.digest({0, 1});
+    std::filesystem::remove_all(output_root_);
+    std::filesystem::create_directory(output_root_);
+    run_whole(workload, 0);
+    EXPECT_EQ(workload.digest({0, 1}), digest);
+    EXPECT_THROW(open->end_wait(ENOSPC), Error);
+  }
 }
 
 TEST_F(EtlStages, TellTimesOfEveryStage) {

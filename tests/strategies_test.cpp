@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -216,6 +217,7 @@ constexpr Way kWays[] = {
     {"tbb_static", "tbb", Schedule::static_, false},
     {"tbb_simple", "tbb", Schedule::simple, false},
     {"tbb_tasks", "tbb_tasks", Schedule::none, false},
+    {"async_io", "async_io", Schedule::none, true, 1},
     {"process_per_task", "process_per_task", Schedule::none, true},
     {"fork_pool", "fork_pool", Schedule::none, true},
     {"fork_pool_shm", "fork_pool_shm", Schedule::none, true},

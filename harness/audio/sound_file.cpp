@@ -15,7 +15,9 @@
 #include <cmath>
 #include <limits>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
+#include <span>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -259,6 +261,7 @@ SoundReader& SoundReader::operator=(SoundReader&& other) noexcept {
   damaged_ = other.damaged_;
   unsized_ = other.unsized_;
   hides_chunks_ = other.hides_chunks_;
+  is_blocking_ = other.is_blocking_;
   may_say_more_ = other.may_say_more_;
   return *this;
 }
@@ -388,6 +391,32 @@ std::size_t SoundReader::read(void* samples, std::size_t frames) {
   return static_cast<std::size_t>(got);
 }
 
+std::optional<SoundReader::Extent> SoundReader::pass_over(std::size_t frames) {
+  const bool is_wav =
+      (facts_.format & SF_FORMAT_TYPEMASK) == SF_FORMAT_WAV || (facts_.format & SF_FORMAT_TYPEMASK) == SF_FORMAT_WAVEX;
+  const bool is_copied = is_wav && std::endian::native == std::endian::little &&
+                         (facts_.format & SF_FORMAT_ENDMASK) != SF_ENDIAN_BIG && offset_ >= 0 && !corrected_ &&
+                         readable_ < 0;
+  const std::int64_t left = facts_.frames - frames_read_;
+  const auto frame_bytes = static_cast<std::int64_t>(facts_.frame_bytes());
+  std::int64_t bytes = 0;
+  if (!is_copied || left < 0 || __builtin_mul_overflow(left, frame_bytes, &bytes) ||
+      bytes > static_cast<std::int64_t>(file_bytes_) - offset_) {
+    return std::nullopt;
+  }
+  if (!is_blocking_) {
+    // It was opened so that a FIFO does not block; the kernel would not wait for a file's pages, either.
+    const int flags = ::fcntl(fd_.get(), F_GETFL);
+    if (flags < 0 || ::fcntl(fd_.get(), F_SETFL, flags & ~O_NONBLOCK) != 0) return std::nullopt;
+    is_blocking_ = true;
+  }
+  const std::int64_t got = std::min(left, static_cast<std::int64_t>(frames));
+  const Extent there{fd_.get(), offset_, static_cast<std::size_t>(got)};
+  frames_read_ += got;
+  offset_ += got * frame_bytes;
+  return there;
+}
+
 // --- SoundWriter ---
 
 /// The file behind libsndfile's callbacks. The first error is kept: libsndfile itself drops errors of
@@ -401,6 +430,8 @@ struct SoundWriter::Sink {
   sf_count_t position = 0;
   sf_count_t size = 0;
   int error = 0;
+  std::span<const std::byte> elsewhere;        // what is not written if it comes as it is
+  std::optional<sf_count_t> elsewhere_offset;  // where it would have been written
 
   static Sink& of(void* self) noexcept { return *static_cast<Sink*>(self); }
   static sf_count_t length(void* self) { return of(self).size; }
@@ -419,6 +450,13 @@ struct SoundWriter::Sink {
   }
   static sf_count_t write(const void* from, sf_count_t count, void* self) {
     Sink& sink = of(self);
+    if (!sink.elsewhere.empty() && from == sink.elsewhere.data() &&
+        count == static_cast<sf_count_t>(sink.elsewhere.size())) {
+      sink.elsewhere_offset = sink.position;
+      sink.position += count;
+      sink.size = std::max(sink.size, sink.position);
+      return count;
+    }
     sf_count_t done = 0;
     while (done < count) {
       const ssize_t written = ::pwrite(sink.fd, static_cast<const char*>(from) + done,
@@ -501,6 +539,16 @@ void SoundWriter::write(const void* samples, std::size_t frames) {
   }
   if (done != wanted || sink_->error != 0) fail(sf_strerror(file));
   sink_->frames += done;
+}
+
+std::optional<std::int64_t> SoundWriter::write_elsewhere(const void* samples, std::size_t frames) {
+  sink_->elsewhere_offset.reset();
+  if (sink_->plain) {
+    sink_->elsewhere = {static_cast<const std::byte*>(samples), frames * sink_->facts.frame_bytes()};
+  }
+  write(samples, frames);
+  sink_->elsewhere = {};
+  return sink_->elsewhere_offset;
 }
 
 std::uint64_t SoundWriter::finish() {

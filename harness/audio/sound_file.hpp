@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -80,6 +81,17 @@ class SoundReader {
   /// Throws Error if the system cannot read.
   std::size_t read(void* samples, std::size_t frames);
 
+  /// Samples as they lie in the file.
+  struct Extent {
+    int fd;
+    std::int64_t offset;
+    std::size_t frames;
+  };
+  /// Where up to `frames` frames lie that read() would give next, fewer only at the end, for who reads them from the
+  /// file by other means: they count as read. None if read() alone gives them: where it does more than copy, or the
+  /// file is too short. One object is read in one of the two ways.
+  [[nodiscard]] std::optional<Extent> pass_over(std::size_t frames);
+
   /// libsndfile's handle (an SNDFILE*), for copy_metadata().
   [[nodiscard]] void* native() const noexcept { return handle_.get(); }
 
@@ -114,6 +126,7 @@ class SoundReader {
   bool damaged_ = false;
   bool unsized_ = false;
   bool hides_chunks_ = false;
+  bool is_blocking_ = false;
   bool may_say_more_ = true;
 };
 
@@ -134,6 +147,9 @@ class SoundWriter {
   [[nodiscard]] std::int64_t offset() const noexcept;
   /// Writes `frames` frames of the facts' sample_type. Throws Error with the system's reason.
   void write(const void* samples, std::size_t frames);
+  /// As write(), but where libsndfile would do no more than copy the samples into the file, that is left to the caller:
+  /// returns the offset at which they must lie before finish().
+  [[nodiscard]] std::optional<std::int64_t> write_elsewhere(const void* samples, std::size_t frames);
   /// Completes the file and returns its size in bytes. Throws Error if any write failed. Without it the
   /// file is incomplete.
   std::uint64_t finish();

@@ -7,6 +7,7 @@
 #include "harness/base/error.hpp"
 #include "harness/base/names.hpp"
 #include "harness/strategies/async.hpp"
+#include "harness/strategies/async_io.hpp"
 #include "harness/strategies/chunks.hpp"
 #include "harness/strategies/fork_pool.hpp"
 #include "harness/strategies/fork_pool_shm.hpp"
@@ -24,6 +25,7 @@
 #include "harness/strategies/tbb_missing.hpp"
 #include "harness/strategies/tbb_tasks.hpp"
 #include "harness/strategies/thread_per_task.hpp"
+#include "harness/strategies/uring_missing.hpp"
 
 namespace noisefloor {
 namespace {
@@ -56,6 +58,8 @@ constexpr std::array kStrategies = {
     Strategy{"global_lock",
              "the pool of std_thread with one fair lock, held during transform and released for input and output", "",
              refuse_global_lock, make_global_lock, true},
+    Strategy{"async_io", "one thread that keeps many tasks in flight through io_uring, and transforms in between",
+             kNoUring, refuse_async_io, make_async_io, true, no_io_uring},
     Strategy{"process_per_task", "a forked process for each chunk, at most `workers` at a time", "",
              refuse_process_per_task, make_process_per_task},
     Strategy{"fork_pool", "forked processes that are sent chunks through socket pairs, some ahead: pool cold or warm",

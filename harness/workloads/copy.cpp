@@ -101,6 +101,29 @@ class CopyWorkload final : public Workload, private Stages {
       load(data);
     }
 
+    [[nodiscard]] std::size_t begin_extract(std::span<std::byte> room, Piece& /*piece*/, Wait& wait) override {
+      const auto bytes = static_cast<std::size_t>(std::min<std::uint64_t>(room.size(), expected_ - told_));
+      if (bytes == 0) return 0;
+      wait = {.what = Wait::For::read, .fd = from_.get(), .offset = told_, .data = room.first(bytes)};
+      waits_for_ = wait.what;
+      told_ += bytes;
+      return bytes;
+    }
+    void begin_load(std::span<std::byte> data, const Piece& /*piece*/, Wait& wait) override {
+      clock_.cut(&StageTimes::transform_ns);
+      wait = {.what = Wait::For::write, .fd = to_.fd(), .offset = bytes_, .data = data};
+      waits_for_ = wait.what;
+      bytes_ += data.size();
+    }
+    void end_wait(int error) override {
+      const bool is_read = waits_for_ == Wait::For::read;
+      if (error != 0) {
+        throw system_error(
+            is_read ? fmt::format("cannot read '{}'", input_) : fmt::format("cannot write '{}'", target_), error);
+      }
+      clock_.cut(is_read ? &StageTimes::extract_ns : &StageTimes::load_ns);
+    }
+
    private:
     [[nodiscard]] UniqueFd open_input() {
       refuse_existing(target_, workload_.mode_);
@@ -116,6 +139,8 @@ class CopyWorkload final : public Workload, private Stages {
     const std::string target_;
     StageClock clock_;
     std::uint64_t expected_ = 0, bytes_ = 0;
+    std::uint64_t told_ = 0;                    // bytes that others were told to read
+    Wait::For waits_for_ = Wait::For::nothing;  // last
     UniqueFd from_;
     TaskOutput to_;
   };

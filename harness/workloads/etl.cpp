@@ -266,13 +266,27 @@ class EtlWorkload::OpenTask final : public StagedTask {
     clock_.cut(&StageTimes::load_ns);
   }
 
-  [[nodiscard]] bool extract(std::span<std::byte> room) {
+  /// The next piece; with a `wait`, what it waits for may be told there. False when none is left.
+  [[nodiscard]] bool extract(std::span<std::byte> room, Wait* wait = nullptr) {
     if (ended_) return false;
     refuse_interrupted(options_.stop);
     const SoundFacts& facts = reader_.facts();
     // The first piece is shorter by the header, so that all others begin at a page of the file.
     const std::size_t wanted = piece_frames(writer_.offset(), kTaskBufferBytes, facts.frame_bytes());
-    frames_ = reader_.read(room.data(), wanted);
+    std::optional<SoundReader::Extent> there;
+    if (wait != nullptr) there = reader_.pass_over(wanted);
+    if (there) {
+      frames_ = there->frames;
+      if (frames_ > 0) {
+        *wait = {.what = Wait::For::read,
+                 .fd = there->fd,
+                 .offset = static_cast<std::uint64_t>(there->offset),
+                 .data = room.first(frames_ * facts.frame_bytes())};
+        waits_for_ = wait->what;
+      }
+    } else {
+      frames_ = reader_.read(room.data(), wanted);
+    }
     ended_ = frames_ < wanted;
     state_.first_sample += state_.samples;
     state_.samples = frames_ * static_cast<std::size_t>(facts.channels);
@@ -354,6 +368,34 @@ class EtlWorkload::OpenTask final : public StagedTask {
     state_ = piece.get<PieceState>();
     load(data.data());
   }
+  [[nodiscard]] std::size_t begin_extract(std::span<std::byte> room, Piece& piece, Wait& wait) override {
+    wait = {};
+    if (!extract(room, &wait)) return 0;
+    piece.set(state_);
+    return frames_ * reader_.facts().frame_bytes();
+  }
+  void begin_load(std::span<std::byte> data, const Piece& piece, Wait& wait) override {
+    wait = {};
+    state_ = piece.get<PieceState>();
+    if (!is_transform_timed_) clock_.cut(&StageTimes::transform_ns);
+    is_transform_timed_ = false;
+    if (const auto offset = writer_.write_elsewhere(data.data(), frames_)) {
+      wait = {.what = Wait::For::write,
+              .fd = file_.fd(),
+              .offset = static_cast<std::uint64_t>(*offset),
+              .data = data.first(frames_ * reader_.facts().frame_bytes())};
+      waits_for_ = wait.what;
+    }
+    clock_.cut(&StageTimes::load_ns);
+  }
+  void end_wait(int error) override {
+    const bool is_read = waits_for_ == Wait::For::read;
+    if (error != 0) {
+      throw system_error(
+          is_read ? fmt::format("cannot read '{}'", job_.input) : fmt::format("cannot write '{}'", target_), error);
+    }
+    clock_.cut(is_read ? &StageTimes::extract_ns : &StageTimes::load_ns);
+  }
 
  private:
   /// The input at its beginning, and the amplitude of its noise: extract's part of opening.
@@ -412,6 +454,7 @@ class EtlWorkload::OpenTask final : public StagedTask {
   std::size_t frames_ = 0;  // of the piece at hand
   bool ended_ = false;      // the piece at hand is the last one
   bool is_transform_timed_ = false;
+  Wait::For waits_for_ = Wait::For::nothing;  // last
 };
 
 void EtlWorkload::run(TaskRange range, std::span<TaskResult> results, std::vector<std::byte>& returned) const {

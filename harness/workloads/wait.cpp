@@ -17,12 +17,16 @@ namespace {
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 
 // Until a point in time, not for a duration: a signal must not prolong it.
+std::uint64_t ns_from_now(std::uint64_t duration) {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * kNsPerSecond + static_cast<std::uint64_t>(now.tv_nsec) + duration;
+}
+
 void sleep_ns(std::uint64_t duration) {
-  timespec until{};
-  ::clock_gettime(CLOCK_MONOTONIC, &until);
-  const std::uint64_t ns = static_cast<std::uint64_t>(until.tv_nsec) + duration;
-  until.tv_sec += static_cast<std::time_t>(ns / kNsPerSecond);
-  until.tv_nsec = static_cast<long>(ns % kNsPerSecond);
+  const std::uint64_t ns = ns_from_now(duration);
+  const timespec until{.tv_sec = static_cast<std::time_t>(ns / kNsPerSecond),
+                       .tv_nsec = static_cast<long>(ns % kNsPerSecond)};
   int error = EINTR;
   while (error == EINTR) error = ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
   if (error != 0) throw system_error("wait: the task cannot sleep", error);
@@ -30,9 +34,9 @@ void sleep_ns(std::uint64_t duration) {
 
 // In stages: the wait is for data to extract, as if from a peer: a task's one piece, its number plus one. transform
 // leaves it, load stores it.
-class Wait final : public Workload, private Stages {
+class WaitWorkload final : public Workload, private Stages {
  public:
-  Wait(std::uint32_t tasks, std::uint64_t duration_ns) : duration_ns_(duration_ns), results_(tasks) {}
+  WaitWorkload(std::uint32_t tasks, std::uint64_t duration_ns) : duration_ns_(duration_ns), results_(tasks) {}
 
   [[nodiscard]] std::uint32_t task_count() const override { return results_.size(); }
 
@@ -52,15 +56,17 @@ class Wait final : public Workload, private Stages {
  private:
   class OpenTask final : public StagedTask {
    public:
-    OpenTask(const Wait& workload, std::uint32_t task) : workload_(workload), task_(task) {}
+    OpenTask(const WaitWorkload& workload, std::uint32_t task) : workload_(workload), task_(task) {}
 
     [[nodiscard]] std::size_t extract(std::span<std::byte> room, Piece& /*piece*/) override {
       if (is_extracted_) return 0;
       sleep_ns(workload_.duration_ns_);
-      is_extracted_ = true;
-      const std::uint64_t number = answer(task_);
-      std::memcpy(room.data(), &number, sizeof number);
-      return sizeof number;
+      return answer_into(room);
+    }
+    [[nodiscard]] std::size_t begin_extract(std::span<std::byte> room, Piece& /*piece*/, Wait& wait) override {
+      if (is_extracted_) return 0;
+      wait = {.what = Wait::For::time, .until_ns = ns_from_now(workload_.duration_ns_)};
+      return answer_into(room);
     }
     void transform(std::span<std::byte> /*data*/, Piece& /*piece*/) override {}
     void load(std::span<const std::byte> data, const Piece& /*piece*/) override {
@@ -69,7 +75,14 @@ class Wait final : public Workload, private Stages {
     void finish(std::vector<std::byte>& /*returned*/) override {}
 
    private:
-    const Wait& workload_;
+    std::size_t answer_into(std::span<std::byte> room) {
+      is_extracted_ = true;
+      const std::uint64_t number = answer(task_);
+      std::memcpy(room.data(), &number, sizeof number);
+      return sizeof number;
+    }
+
+    const WaitWorkload& workload_;
     std::uint32_t task_;
     bool is_extracted_ = false;
   };
@@ -93,7 +106,7 @@ std::unique_ptr<Workload> make_wait(const WorkloadOptions& options) {
     throw UsageError(
         fmt::format("wait: a task of {} ns: give a task_size of 1 to {}, an hour", options.task_size, kLongestWaitNs));
   }
-  return std::make_unique<Wait>(options.tasks, options.task_size);
+  return std::make_unique<WaitWorkload>(options.tasks, options.task_size);
 }
 
 }  // namespace noisefloor

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <system_error>
 #include <type_traits>
 #include <vector>
 
@@ -80,6 +81,16 @@ class Piece {
 };
 static_assert(std::is_trivially_copyable_v<Piece>);
 
+/// What a stage of a task waits for, told so that one thread can wait for many.
+struct Wait {
+  enum class For : std::uint8_t { nothing, time, read, write };
+  For what = For::nothing;
+  int fd = -1;
+  std::uint64_t offset = 0;        ///< in the file
+  std::span<std::byte> data = {};  ///< read or written as it is: all of it
+  std::uint64_t until_ns = 0;      ///< time: of CLOCK_MONOTONIC
+};
+
 /// A task that was opened, to be taken through its stages piece by piece: extract, transform, load, then the next piece
 /// (what transform found in one piece goes into the next); finish when extract finds nothing more. Each may throw what
 /// makes the task fail. Destroyed without finish(), it is abandoned: nothing of it remains, its temporary file is gone.
@@ -99,6 +110,23 @@ class StagedTask {
   /// Writes what extract() read and transform() changed. What passed since the former ended counts as time of
   /// transform, wherever that ran.
   virtual void load(std::span<const std::byte> data, const Piece& piece) = 0;
+
+  /// extract() and load() for who has many tasks: they may tell in `wait` what they would wait for, and leave it
+  /// undone. Who calls them then does it, calls end_wait(), and goes on as after extract() and load(). These tell of
+  /// nothing.
+  [[nodiscard]] virtual std::size_t begin_extract(std::span<std::byte> room, Piece& piece, Wait& wait) {
+    wait = {};
+    return extract(room, piece);
+  }
+  virtual void begin_load(std::span<std::byte> data, const Piece& piece, Wait& wait) {
+    wait = {};
+    load(data, piece);
+  }
+  /// What was waited for is done, if `error` (an errno value) is 0; else throws.
+  virtual void end_wait(int error) {
+    if (error != 0) throw std::system_error(error, std::generic_category());
+  }
+
   /// Completes the task: its output is there, and what it returns is appended. Once only.
   virtual void finish(std::vector<std::byte>& returned) = 0;
 };
