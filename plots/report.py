@@ -311,6 +311,8 @@ def references(rows: pd.DataFrame) -> str:
             "`noisefloor list strategies` names them, `noisefloor run quick` runs those that are there."
         )
     launches = results.launch_values(rows, "wall_ns")
+    # Groups of one sweep are measured in the same rounds; a program of its own may have no say in format or output mode.
+    launches = launches.assign(sweep=[name.partition(".")[0] for name in launches["sweep"]])
     batch = [name for name in style.BATCH if name not in ("format", "output_mode")]
     lines = []
     for _, some in launches.groupby(["sweep", *batch], sort=False, dropna=False):

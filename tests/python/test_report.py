@@ -258,7 +258,7 @@ class Tables(Folder):
         cells = [
             synthetic.cell(),
             synthetic.cell(strategy="openmp", workers=2),
-            synthetic.cell(strategy="python_pool", workers=2, kernel=""),
+            synthetic.cell(sweep="quick.reference", strategy="python_pool", workers=2, kernel="", format=""),
         ]
         rows = synthetic.observations(
             cells, lambda c: {"sequential": 2e6, "openmp": 1e6}.get(c["strategy"], 40e6), noise=0.001
