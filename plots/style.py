@@ -49,11 +49,11 @@ STRATEGIES: Final = (
     "std_par",
     "tbb",
     "tbb_tasks",
+    "global_lock",
+    "async_io",
     "process_per_task",
     "fork_pool",
     "fork_pool_shm",
-    "global_lock",
-    "async_io",
     "mpi",
 )
 
