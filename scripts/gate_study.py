@@ -471,6 +471,8 @@ def tables(found: Mapping[str, Any]) -> str:
     machine = found["machine"]
     quiet = [cell for cell in found["cells"] if cell["sigma"] <= QUIET_SIGMA]
     lines = [
+        "![False alarms and detection by method](../results/reference/gate-study/study.svg)",
+        "",
         f"Recorded on {machine['cpu']}, {machine['workers']} CPUs"
         + (" of a virtual machine" if machine["virtual_machine"] else "")
         + f", commit {found['commit'][:12]}: {found['rounds']} rounds of identical builds, {len(found['cells'])} cells, of which "
@@ -550,9 +552,14 @@ def spliced(text: str, table: str) -> str:
 
 
 def write(study: Study, *, count: int, document: Path | None) -> None:
-    """study.json, and the tables in the document."""
+    """study.json, the figure, and the tables in the document."""
     found = analyse(study, count=count)
     (study.folder / "study.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    from plots import gate_study as figure
+    from plots import style
+
+    with style.settings():
+        style.write(figure.draw(found), study.folder, "study")
     table = tables(found)
     if document is None:
         print(table)

@@ -264,7 +264,7 @@ def main(argv: Sequence[str]) -> int:
             print(anchor(arguments.history), end="")
             return 0
         files = sorted(arguments.history.glob("*.csv")) if arguments.history.is_dir() else [arguments.history]
-        if not files:
+        if not files or not files[0].exists():
             raise ResultsError(f"{arguments.history}: no history yet: scripts/regress appends each session")
         from plots import history as figure
         from plots import style

@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -515,6 +515,7 @@ def find_builds(arguments: argparse.Namespace, repository: Repository) -> tuple[
     # Name everything before building anything: a slip of the pen shall not cost minutes.
     base_commit = head_commit = ""
     base_name = head_name = ""
+    uncommitted = False
     if base is None:
         revision = arguments.base if arguments.base is not None else repository.default_base()
         base_commit = repository.commit_of(revision)
@@ -525,6 +526,7 @@ def find_builds(arguments: argparse.Namespace, repository: Repository) -> tuple[
             head_name = f"{arguments.head} ({head_commit[:12]})"
         elif repository.is_dirty():
             head_commit = repository.snapshot()
+            uncommitted = True
             head_name = f"{repository.commit_of('HEAD')[:12]} with uncommitted changes ({head_commit[:12]})"
         else:
             head_commit = repository.commit_of("HEAD")
@@ -535,6 +537,8 @@ def find_builds(arguments: argparse.Namespace, repository: Repository) -> tuple[
         base = build(repository, base_name, base_commit, is_base=True, jobs=arguments.jobs)
     if head is None:
         head = build(repository, head_name, head_commit, is_base=False, jobs=arguments.jobs)
+    if uncommitted:
+        head = replace(head, commit="")  # nobody will find it again: no place for it in the history
     return base, head
 
 

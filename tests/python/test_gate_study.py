@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from plots import gate_study as figure
+from plots import style
 from scripts import gate_study, results, stats
 from tests.python import gate_rows, synthetic
 
@@ -104,6 +106,10 @@ class Keeping(unittest.TestCase):
         self.assertIn("70 rounds of identical builds, 4 cells", text)
         self.assertRegex(text, r"\| noise · sequential · avx2 \| 0\.\d+% \| this gate \| 100\.0% \[7")
         self.assertIn("2 at 0%: a false alarm in 50.0%", text)
+        with style.settings():
+            drawn = figure.draw(found)
+        self.assertEqual(len(drawn.axes), 2, "false alarms, and one slowed cell")
+        self.assertEqual([label.get_text() for label in drawn.axes[0].get_yticklabels()][0], "this gate")
         document = f"before\n{gate_study.BEGIN}\nold\n{gate_study.END}\nafter\n"
         self.assertEqual(gate_study.spliced(gate_study.spliced(document, text), text).count(text), 1)
         with self.assertRaises(results.ResultsError):
