@@ -11,6 +11,7 @@
 
 #include "harness/audio/signals.hpp"
 #include "harness/measure/machine.hpp"
+#include "harness/measure/start.hpp"
 #include "harness/strategies/strategy.hpp"
 #include "harness/workloads/table.hpp"
 
@@ -71,7 +72,12 @@ void print(const nlohmann::json& facts) {
   fmt::print("  libraries {}\n", libraries);
   fmt::print("  kernel    {} is the widest noise kernel that runs here\n", select_kernel("auto").name);
   print_unavailable(kernels(), "kernel");
-  print_unavailable(strategies(), "strategy");
+  for (const Strategy& strategy : strategies()) {
+    if (const std::string missing = missing_here(strategy); !missing.empty()) {
+      fmt::print("  strategy {}: not here: {}\n", strategy.name, missing);
+    }
+  }
+  if (find_libomp().empty()) fmt::print("  runtime libomp: not here: libomp.so.5 is not found (Debian: libomp5)\n");
   fmt::print("what makes timings doubtful here\n");
   const auto said = doubts(facts);
   for (const std::string& doubt : said) fmt::print("  - {}\n", doubt);

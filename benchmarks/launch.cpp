@@ -22,6 +22,7 @@
 #include "harness/measure/cell.hpp"
 #include "harness/measure/columns.hpp"
 #include "harness/measure/launch.hpp"
+#include "harness/measure/start.hpp"
 
 namespace noisefloor {
 namespace {
@@ -77,8 +78,12 @@ ExitStatus run(Arguments& arguments) {
   }
   arguments.options.cell = parse_cell(arguments.cell);
   if (!arguments.expect.empty()) arguments.options.expected_digest = digest_of(arguments.expect);
-  start_with_environment(arguments.options.cell);
-  const auto rows = launch(arguments.options, pitfalls());
+  const LaunchOptions& options = arguments.options;
+  start_with_environment(options.cell);
+  const LaunchStart start = how_to_start(options);
+  if (!start.command.empty()) become(start);
+  const auto rows = start.skipped.empty() ? launch(options, pitfalls())
+                                          : skipped_rows(normalised(options.cell), options.seed, start.skipped);
   fmt::print("{}\n", csv_header());
   ExitStatus status = ExitStatus::done;
   for (const Row& row : rows) {

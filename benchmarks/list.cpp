@@ -17,6 +17,7 @@
 #include "harness/measure/cell.hpp"
 #include "harness/measure/columns.hpp"
 #include "harness/measure/machine.hpp"
+#include "harness/measure/start.hpp"
 #include "harness/strategies/deliver.hpp"
 #include "harness/strategies/strategy.hpp"
 #include "harness/sweep/sweep_file.hpp"
@@ -35,6 +36,16 @@ std::vector<Entry> entries(const Table& table) {
   all.reserve(std::size(table));
   for (const auto& row : table) {
     all.push_back({std::string(row.name), std::string(row.help), std::string(row.unavailable)});
+  }
+  return all;
+}
+
+/// What is found missing only when it is looked for counts too.
+std::vector<Entry> strategy_entries() {
+  std::vector<Entry> all;
+  all.reserve(strategies().size());
+  for (const Strategy& row : strategies()) {
+    all.push_back({std::string(row.name), std::string(row.help), missing_here(row)});
   }
   return all;
 }
@@ -62,7 +73,7 @@ struct Table {
 };
 
 constexpr std::array<Table, 8> kTables{{
-    {"strategies", [] { return entries(strategies()); }},
+    {"strategies", strategy_entries},
     {"deliveries", [] { return entries(deliveries()); }},
     {"kernels", [] { return entries(kernels()); }},
     {"workloads", [] { return entries(workloads()); }},

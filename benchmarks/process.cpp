@@ -330,7 +330,7 @@ int process(const ProcessOptions& options) {
   const std::uint32_t copies = copies_of(options);
   const Strategy& strategy = select_strategy(options.strategy);
   StrategyOptions how = strategy_options(options);
-  if (const std::string reason = strategy.refuse(how); !reason.empty()) throw UsageError(reason);
+  if (const std::string reason = refusal(strategy, how); !reason.empty()) throw UsageError(reason);
   const Kernel& kernel = select_kernel(options.kernel);
 
   const std::span<const std::string> ins(options.paths.data(), options.paths.size() - 1);

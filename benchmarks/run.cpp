@@ -27,7 +27,10 @@
 #include "benchmarks/pitfalls/table.hpp"
 #include "harness/audio/signals.hpp"
 #include "harness/base/error.hpp"
+#include "harness/base/names.hpp"
 #include "harness/measure/machine.hpp"
+#include "harness/measure/start.hpp"
+#include "harness/strategies/strategy.hpp"
 #include "harness/sweep/benchmark_json.hpp"
 #include "harness/sweep/budget.hpp"
 #include "harness/sweep/engine.hpp"
@@ -138,6 +141,14 @@ void copy_arms(Plan& plan, const std::string& folder) {
   for (Arm& arm : plan.arms) {
     const std::string name = arm.name == "base2" ? "bas2" : arm.name;
     arm.program = copy_program(arm.program, fmt::format("{}/bin/{}", folder, name));
+  }
+}
+
+/// A sweep's strategy that cannot run here is a skipped row; one that is asked for by name ends the call.
+void refuse_missing(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    const std::string missing = missing_here(find_by_name(strategies(), name, "strategy"));
+    if (!missing.empty()) throw MissingError(fmt::format("strategy {} cannot run here: {}", name, missing));
   }
 }
 
@@ -282,7 +293,10 @@ ExitStatus resume(const RunArguments& arguments) {
 
 Plan plan_of(const RunArguments& arguments) {
   PlanOptions options;
-  for (const std::string& text : arguments.sets) options.sets.push_back(parse_axis_values(text));
+  for (const std::string& text : arguments.sets) {
+    options.sets.push_back(parse_axis_values(text));
+    if (options.sets.back().axis->name == "strategy") refuse_missing(options.sets.back().values);
+  }
   options.filter = arguments.filter;
   options.rounds = arguments.rounds;
   options.many_cells = arguments.yes;

@@ -1,4 +1,4 @@
-# `make install`: the program, and the sweeps where it looks for them beside itself.
+# `make install`: the program, and what it looks for beside itself: sweeps and reference programs.
 # SPDX-License-Identifier: MIT
 include(GNUInstallDirs)
 install(PROGRAMS "${CMAKE_BINARY_DIR}/noisefloor" DESTINATION "${CMAKE_INSTALL_BINDIR}")
@@ -7,3 +7,9 @@ install(
   DESTINATION "${CMAKE_INSTALL_DATADIR}/noisefloor"
   FILES_MATCHING
   PATTERN "*.toml")
+install(
+  DIRECTORY scripts/reference
+  DESTINATION "${CMAKE_INSTALL_DATADIR}/noisefloor"
+  FILES_MATCHING
+  PATTERN "*.py"
+  PATTERN "__pycache__" EXCLUDE)

@@ -55,6 +55,16 @@ STRATEGIES: Final = (
     "fork_pool",
     "fork_pool_shm",
     "mpi",
+    "python_loop",
+    "python_threads",
+    "python_threads_own_rng",
+    "python_threads_pure",
+    "python_asyncio",
+    "python_pool_map",
+    "python_pool_imap",
+    "python_pool_imap_unordered",
+    "python_numpy_best",
+    "sox_xargs",
 )
 
 # What makes two cells the same batch: only these may be compared with each other.

@@ -108,6 +108,7 @@ void add_all() {
   std::vector<int> workers{1};
   if (available_workers() > 1) workers.push_back(available_workers());
   for (const Strategy& strategy : strategies()) {
+    if (strategy.unavailable.empty() && strategy.make == nullptr) continue;  // another program
     for (const std::uint32_t chunk_size : kChunkSizes) {
       for (const int n : workers) {
         StrategyOptions options;

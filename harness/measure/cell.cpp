@@ -175,7 +175,11 @@ Cell normalised(Cell cell) {
     return own;
   }
   const WorkloadRow& workload = select_workload(cell.workload);
-  if (!workload.uses_kernel) cell.kernel.clear();
+  // A reference program brings code of its own.
+  const auto strategy = std::find_if(strategies().begin(), strategies().end(),
+                                     [&](const Strategy& row) { return row.name == cell.strategy; });
+  const bool foreign = strategy != strategies().end() && strategy->start == Start::reference;
+  if (!workload.uses_kernel || foreign) cell.kernel.clear();
   if (!workload.uses_kernel && !workload.uses_files) cell.format.clear();
   if (workload.uses_files && cell.output_mode.empty()) cell.output_mode = "new";
   return cell;

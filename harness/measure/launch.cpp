@@ -42,30 +42,6 @@ T choice(std::string_view word, std::initializer_list<std::pair<std::string_view
   return T::none;
 }
 
-/// Ordered delivery is bounded by a window where the strategy can keep to one.
-StrategyOptions strategy_options(const Cell& cell, const Strategy& strategy) {
-  StrategyOptions options{.workers = cell.workers, .chunk_size = cell.chunk_size};
-  options.schedule = choice<Schedule>(cell.schedule, {{"static", Schedule::static_},
-                                                      {"dynamic", Schedule::dynamic},
-                                                      {"guided", Schedule::guided},
-                                                      {"auto", Schedule::auto_},
-                                                      {"simple", Schedule::simple}});
-  options.ship = choice<Ship>(cell.ship, {{"name", Ship::name}, {"samples", Ship::samples}});
-  options.transport = choice<Transport>(cell.transport, {{"pipe", Transport::pipe},
-                                                         {"socket", Transport::socket},
-                                                         {"shm", Transport::shm},
-                                                         {"shm_in_place", Transport::shm_in_place}});
-  options.pool = choice<Pool>(cell.pool, {{"cold", Pool::cold}, {"warm", Pool::warm}});
-  options.bind = choice<Bind>(cell.bind, {{"close", Bind::close}, {"spread", Bind::spread}});
-  options.runtime = cell.runtime;
-  options.wait_policy = cell.wait_policy;
-  if (cell.delivery == "ordered") {
-    options.window = 4U * static_cast<std::uint32_t>(cell.workers);
-    if (!strategy.refuse(options).empty()) options.window = 0;
-  }
-  return options;
-}
-
 std::unique_ptr<Workload> make_workload(const Cell& cell, std::string_view kernel, std::uint64_t seed) {
   const WorkloadRow& row = select_workload(cell.workload);
   return row.make({.tasks = cell.tasks,
@@ -205,6 +181,31 @@ class Keeper : public benchmark::BenchmarkReporter {
 std::string text(std::uint64_t value) { return fmt::to_string(value); }
 std::string text(const std::optional<std::uint64_t>& value) { return value ? fmt::to_string(*value) : std::string(); }
 
+}  // namespace
+
+StrategyOptions strategy_options(const Cell& cell, const Strategy& strategy) {
+  StrategyOptions options{.workers = cell.workers, .chunk_size = cell.chunk_size};
+  options.schedule = choice<Schedule>(cell.schedule, {{"static", Schedule::static_},
+                                                      {"dynamic", Schedule::dynamic},
+                                                      {"guided", Schedule::guided},
+                                                      {"auto", Schedule::auto_},
+                                                      {"simple", Schedule::simple}});
+  options.ship = choice<Ship>(cell.ship, {{"name", Ship::name}, {"samples", Ship::samples}});
+  options.transport = choice<Transport>(cell.transport, {{"pipe", Transport::pipe},
+                                                         {"socket", Transport::socket},
+                                                         {"shm", Transport::shm},
+                                                         {"shm_in_place", Transport::shm_in_place}});
+  options.pool = choice<Pool>(cell.pool, {{"cold", Pool::cold}, {"warm", Pool::warm}});
+  options.bind = choice<Bind>(cell.bind, {{"close", Bind::close}, {"spread", Bind::spread}});
+  options.runtime = cell.runtime;
+  options.wait_policy = cell.wait_policy;
+  if (cell.delivery == "ordered") {
+    options.window = 4U * static_cast<std::uint32_t>(cell.workers);
+    if (!strategy.refuse(options).empty()) options.window = 0;
+  }
+  return options;
+}
+
 Row row_of(const Cell& cell, std::uint64_t seed) {
   Row row;
   row["schema"] = fmt::to_string(kCsvSchema);
@@ -216,12 +217,14 @@ Row row_of(const Cell& cell, std::uint64_t seed) {
   return row;
 }
 
-std::vector<Row> skipped(const Cell& cell, std::uint64_t seed, std::string_view reason) {
+std::vector<Row> skipped_rows(const Cell& cell, std::uint64_t seed, std::string_view reason) {
   Row row = row_of(cell, seed);
   row["status"] = "skipped";
   row["message"] = reason;
   return {row};
 }
+
+namespace {
 
 /// Made before the subject, so that they count in all of its workers.
 struct Counters {
@@ -338,7 +341,7 @@ std::vector<Row> launch_pitfall(const Cell& cell, const LaunchOptions& options, 
   const Pitfall& pitfall = select_pitfall(pitfalls, cell.pitfall);
   const Variant& variant = select_variant(pitfall, cell.variant);
   if (const std::string reason = refuse(pitfall, cell.workers); !reason.empty()) {
-    return skipped(cell, options.seed, reason);
+    return skipped_rows(cell, options.seed, reason);
   }
   if (const auto missing = missing_environment(variant); !missing.empty()) {
     throw UsageError(fmt::format("variant {} of pitfall {} must be started with {} in its environment", variant.name,
@@ -359,14 +362,14 @@ std::vector<Row> launch(const LaunchOptions& options, Pitfalls pitfalls) {
   check_cell(cell);
   if (!cell.pitfall.empty()) return launch_pitfall(cell, options, pitfalls);
   const Strategy& strategy = find_by_name(strategies(), cell.strategy, "strategy");
-  if (!strategy.unavailable.empty()) return skipped(cell, options.seed, strategy.unavailable);
+  if (!strategy.unavailable.empty()) return skipped_rows(cell, options.seed, strategy.unavailable);
   if (const std::string reason = strategy.refuse(strategy_options(cell, strategy)); !reason.empty()) {
-    return skipped(cell, options.seed, reason);
+    return skipped_rows(cell, options.seed, reason);
   }
   if (needs_stages(strategy, strategy_options(cell, strategy))) {
     const auto workload = make_workload(cell, "scalar", options.seed);
     if (const std::string reason = refuse(strategy, *workload, strategy_options(cell, strategy)); !reason.empty()) {
-      return skipped(cell, options.seed, reason);
+      return skipped_rows(cell, options.seed, reason);
     }
   }
   const Cell named = cell;  // the row's identity is what was asked for: "auto" stays the same cell everywhere
@@ -374,7 +377,7 @@ std::vector<Row> launch(const LaunchOptions& options, Pitfalls pitfalls) {
     try {
       cell.kernel = select_kernel(cell.kernel).name;
     } catch (const MissingError& error) {
-      return skipped(cell, options.seed, error.what());
+      return skipped_rows(cell, options.seed, error.what());
     }
   }
   const std::uint64_t expected = options.expected_digest ? *options.expected_digest : oracle(cell, options.seed);

@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "harness/measure/cell.hpp"
 #include "harness/measure/columns.hpp"
 #include "harness/measure/pitfall.hpp"
+#include "harness/strategies/strategy.hpp"
 
 namespace noisefloor {
 
@@ -32,5 +34,14 @@ struct LaunchOptions {
 /// Google Benchmark's registry is the process's. A sweep calls it once per process, since repetitions in
 /// one process are not independent. `pitfalls`: those that a cell may name.
 std::vector<Row> launch(const LaunchOptions& options, Pitfalls pitfalls = {});
+
+/// The one row of a launch that cannot be made here.
+std::vector<Row> skipped_rows(const Cell& cell, std::uint64_t seed, std::string_view reason);
+
+/// A row with the cell's factors, its id, the build and the seed; measures and status are empty.
+Row row_of(const Cell& cell, std::uint64_t seed);
+
+/// What the cell asks of its strategy. Ordered delivery is bounded by a window where the strategy can keep to one.
+StrategyOptions strategy_options(const Cell& cell, const Strategy& strategy);
 
 }  // namespace noisefloor

@@ -88,17 +88,35 @@ class Executor {
   virtual void reset_worker_peaks() {}
 };
 
+/// In which process a launch runs its cell. `noisefloor launch` becomes that process, if it is not yet.
+enum class Start : std::uint8_t {
+  here,    ///< the program itself, as it was started
+  openmp,  ///< the program, with the OpenMP runtime and wait policy of the cell: both are chosen when a process starts
+  mpi,     ///< noisefloor-mpi, one process per worker, under mpirun
+  reference,  ///< another program, which speaks the launch protocol and shares no code with this one
+};
+
+/// A program that is measured beside this one: how others would write it. Its output is checked by itself, within
+/// tolerances, and has no digest.
+struct Reference {
+  std::string_view program;    ///< in the folder of reference programs
+  std::string_view delivery;   ///< the only one that it has
+  std::string_view workloads;  ///< blank-separated: those that it knows
+};
+
 struct Strategy {
   std::string_view name;
   std::string_view help;
   std::string_view unavailable;  ///< why it cannot run here; empty if it can
   /// Why these options cannot be honoured; empty if they can. Never silently ignored.
   std::string (*refuse)(const StrategyOptions&);
-  /// Keeps references to the workload and to options.stop.
+  /// Keeps references to the workload and to options.stop. Null where another program runs the tasks.
   std::unique_ptr<Executor> (*make)(const Workload&, const StrategyOptions&);
   bool needs_stages = false;  ///< runs only workloads with stages()
   /// What only the machine at hand can tell: as `unavailable`, which it fills. Null: there is nothing to ask.
   std::string_view (*probe)() noexcept = nullptr;
+  Start start = Start::here;
+  Reference reference = {};  ///< Start::reference only
 };
 
 /// All strategies, `sequential` first; the order of help, CSV and legends.
@@ -112,6 +130,10 @@ bool needs_stages(const Strategy& strategy, const StrategyOptions& options) noex
 
 /// Why the strategy cannot run this workload with these options; empty if it can.
 std::string refuse(const Strategy& strategy, const Workload& workload, const StrategyOptions& options);
+
+/// Why `strategy` cannot run tasks of this process with these options: another program runs its tasks, or
+/// strategy.refuse(); empty if it can.
+std::string refusal(const Strategy& strategy, const StrategyOptions& options);
 
 /// strategy.make() after refuse(): throws UsageError with the reason.
 std::unique_ptr<Executor> make_executor(const Strategy& strategy, const Workload& workload,

@@ -17,6 +17,7 @@
 #include "harness/strategies/openmp_taskloop.hpp"
 #include "harness/strategies/openmp_tasks.hpp"
 #include "harness/strategies/process_per_task.hpp"
+#include "harness/strategies/reference.hpp"
 #include "harness/strategies/sequential.hpp"
 #include "harness/strategies/std_par.hpp"
 #include "harness/strategies/std_thread.hpp"
@@ -30,8 +31,19 @@
 namespace noisefloor {
 namespace {
 
-// One row per strategy: name, help, why not here, what it refuses, maker; whether it needs stages, and whom to ask for
-// what this machine allows.
+constexpr std::string_view kUnordered = "unordered";
+constexpr std::string_view kEtl = "etl";
+constexpr std::string_view kEtlAndMultiply = "etl multiply";
+
+constexpr Strategy reference(std::string_view name, std::string_view help,
+                             std::string (*refuse)(const StrategyOptions&), std::string_view delivery,
+                             std::string_view workloads, std::string_view program = "python_programs.py") {
+  return {name, help, "", refuse, nullptr, false, nullptr, Start::reference, {program, delivery, workloads}};
+}
+
+// One row per strategy: name, help, why not here, what it refuses, maker, whether it needs stages, whom to ask
+// for what this machine allows, how it is started. Reference programs: name,
+// help, what they refuse, their delivery, their workloads, the file.
 constexpr std::array kStrategies = {
     Strategy{"sequential", "one task after the other in the calling thread", "", refuse_sequential, make_sequential},
     Strategy{"thread_per_task", "a new std::thread for each chunk, at most `workers` at a time", "",
@@ -43,11 +55,11 @@ constexpr std::array kStrategies = {
              "a warm pool fed by the caller through a bounded queue with a mutex and condition variables", "",
              refuse_mutex_queue, make_mutex_queue},
     Strategy{"openmp", "OpenMP's parallel loop over chunks: schedule static, dynamic, guided or auto", "",
-             refuse_openmp, make_openmp},
+             refuse_openmp, make_openmp, false, nullptr, Start::openmp},
     Strategy{"openmp_tasks", "an OpenMP task for each chunk, made by one thread of the team", "", refuse_openmp_tasks,
-             make_openmp_tasks},
+             make_openmp_tasks, false, nullptr, Start::openmp},
     Strategy{"openmp_taskloop", "OpenMP's taskloop: a task of one chunk (grainsize), made as the runtime likes", "",
-             refuse_openmp_taskloop, make_openmp_taskloop},
+             refuse_openmp_taskloop, make_openmp_taskloop, false, nullptr, Start::openmp},
     Strategy{"std_par", "std::for_each with std::execution::par over chunks: libstdc++ gives it to oneTBB", kNoTbb,
              refuse_std_par, make_std_par},
     Strategy{"tbb",
@@ -66,6 +78,26 @@ constexpr std::array kStrategies = {
              "", refuse_fork_pool, make_fork_pool},
     Strategy{"fork_pool_shm", "forked processes that take chunks from a cursor in shared memory: pool cold or warm", "",
              refuse_fork_pool_shm, make_fork_pool_shm},
+    reference("python_loop", "Python as people write it: scipy, numpy.random.normal, a loop", refuse_reference_alone,
+              kUnordered, kEtlAndMultiply),
+    reference("python_threads", "Python: the same in a ThreadPoolExecutor; numpy's one generator has a lock",
+              refuse_reference_pool, kUnordered, kEtlAndMultiply),
+    reference("python_threads_own_rng", "Python: threads with a generator each", refuse_reference_pool, kUnordered,
+              kEtl),
+    reference("python_threads_pure", "Python: threads that make the noise in Python, holding the interpreter's lock",
+              refuse_reference_pool, kUnordered, kEtl),
+    reference("python_asyncio", "Python: a coroutine for each task, gathered: one thread all the same",
+              refuse_reference_alone, kUnordered, kEtl),
+    reference("python_pool_map", "Python: multiprocessing.Pool.map", refuse_reference_pool, "collected",
+              kEtlAndMultiply),
+    reference("python_pool_imap", "Python: multiprocessing.Pool.imap", refuse_reference_pool, "ordered",
+              kEtlAndMultiply),
+    reference("python_pool_imap_unordered", "Python: multiprocessing.Pool.imap_unordered", refuse_reference_pool,
+              kUnordered, kEtlAndMultiply),
+    reference("python_numpy_best", "Python at its best: a pool, numpy's newest generator in float32",
+              refuse_reference_pool, kUnordered, kEtl),
+    reference("sox_xargs", "sox mixes noise into each file, under xargs -P", refuse_reference_processes, kUnordered,
+              kEtl, "sox_xargs.py"),
 };
 
 // TaskResult numbers workers in 16 bits.
@@ -96,8 +128,17 @@ bool needs_stages(const Strategy& strategy, const StrategyOptions& options) noex
   return strategy.needs_stages || options.ship == Ship::samples;
 }
 
+std::string refusal(const Strategy& strategy, const StrategyOptions& options) {
+  if (strategy.make == nullptr) {
+    return fmt::format(
+        "strategy {} is a program of its own that measures cells, and nothing else: choose another strategy",
+        strategy.name);
+  }
+  return strategy.refuse(options);
+}
+
 std::string refuse(const Strategy& strategy, const Workload& workload, const StrategyOptions& options) {
-  if (std::string reason = strategy.refuse(options); !reason.empty()) return reason;
+  if (std::string reason = refusal(strategy, options); !reason.empty()) return reason;
   if (!needs_stages(strategy, options) || workload.stages() != nullptr) return {};
   return fmt::format(
       "{}{} runs extract, transform and load apart, and this workload has no such stages: choose etl, copy, "

@@ -134,27 +134,6 @@ bool has_children() {
 
 }  // namespace
 
-std::vector<std::string> launch_arguments(const LaunchOptions& options) {
-  std::vector<std::string> arguments = {"launch",
-                                        "--protocol",
-                                        std::to_string(kLaunchProtocol),
-                                        "--cell",
-                                        format_cell(options.cell),
-                                        "--iterations",
-                                        std::to_string(options.iterations),
-                                        "--repetitions",
-                                        std::to_string(options.repetitions),
-                                        "--warmups",
-                                        std::to_string(options.warmups),
-                                        "--seed",
-                                        std::to_string(options.seed)};
-  if (options.expected_digest) {
-    arguments.emplace_back("--expect");
-    arguments.push_back(fmt::format("{:016x}", *options.expected_digest));
-  }
-  return arguments;
-}
-
 std::vector<Row> parse_rows(std::string_view output, int repetitions) {
   if (output.empty()) throw Error("it printed nothing");
   if (output.back() != '\n') throw Error(fmt::format("its output is torn: '{}'", last_line(output)));

@@ -17,6 +17,7 @@
 #include "harness/base/unique_fd.hpp"
 #include "harness/measure/columns.hpp"
 #include "harness/measure/launch.hpp"
+#include "harness/measure/start.hpp"
 
 namespace noisefloor {
 
@@ -53,9 +54,6 @@ class Launcher {
   /// Whatever becomes of the launch is in the outcome. Throws Error only where no process can be started.
   virtual LaunchOutcome launch(const LaunchRequest& request) = 0;
 };
-
-/// The command line of a launch, without the program.
-std::vector<std::string> launch_arguments(const LaunchOptions& options);
 
 /// The rows that a launch printed. Throws Error if the text is torn or no table, or if there are neither
 /// `repetitions` rows nor a single skipped one.

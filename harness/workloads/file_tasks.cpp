@@ -242,6 +242,15 @@ void remove_stale_outputs() {
   if (const std::string cache = cache_folder_if_any(); !cache.empty()) remove_stale_folders(cache + "/output");
 }
 
+std::string ScratchFolder::leave() {
+  if (::fcntl(lock_.get(), F_SETFD, 0) != 0) throw system_error(fmt::format("cannot hold '{}'", path_), errno);
+  static_cast<void>(lock_.release());
+  owner_ = 0;  // nobody's: kept
+  return path_;
+}
+
+std::string output_folder_to_leave() { return ScratchFolder(output_parent()).leave(); }
+
 OutputFolders::OutputFolders(std::vector<Output> outputs, OutputMode mode)
     : outputs_(std::move(outputs)), mode_(mode), scratch_(output_parent()), iteration_(sizeof(std::uint32_t)) {
   mark_top_folder(scratch_.path());

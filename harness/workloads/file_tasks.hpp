@@ -104,6 +104,9 @@ class ScratchFolder {
   ~ScratchFolder();
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  /// Leaves the folder to the program that this process becomes: it is locked as long as that lives, and then removed
+  /// by the next one that is made.
+  std::string leave();
 
  private:
   std::int64_t owner_;  // process id
@@ -114,6 +117,9 @@ class ScratchFolder {
 /// Removes what measured workloads of processes that died left in <cache>/output, where there is a cache. What cannot
 /// be removed is left.
 void remove_stale_outputs();
+
+/// A new folder under <cache>/output for the program that this process becomes (ScratchFolder::leave()).
+[[nodiscard]] std::string output_folder_to_leave();
 
 /// The outputs of a measured workload: a folder of its own for every iteration, under <cache>/output. Folders of
 /// processes that died are removed when it is made, its own when it goes. root() is thread-safe, and follows begin() in
