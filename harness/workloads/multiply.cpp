@@ -33,11 +33,15 @@ class Multiply final : public Workload {
 
   [[nodiscard]] std::uint32_t task_count() const override { return tasks_; }
 
-  void run(TaskRange range, std::span<TaskResult> results, std::vector<std::byte>& returned) const override {
-    each(range, results, returned, [this](std::uint32_t task, std::vector<std::byte>&) {
-      const std::size_t first = task * task_size_;
-      for (std::size_t i = first; i < first + task_size_; ++i) out_[i] = in_[i] * 10;
-    });
+  /// The tasks of a chunk lie side by side, cannot fail and return nothing: one loop, since each(), which catches what
+  /// a task throws, costs several times as much as a task.
+  void run(TaskRange range, std::span<TaskResult> results, std::vector<std::byte>& /*returned*/) const override {
+    std::uint32_t task = range.first;
+    for (TaskResult& result : results.first(range.size())) result = TaskResult{.task = task++};
+    const std::uint64_t* const in = in_.data();
+    std::uint64_t* const out = out_.data();
+    const std::size_t last = range.last * task_size_;
+    for (std::size_t i = range.first * task_size_; i < last; ++i) out[i] = in[i] * 10;
   }
 
   void prepare(std::uint32_t iterations) override {
