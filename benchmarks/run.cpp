@@ -161,6 +161,7 @@ struct Session {
   std::string machine_json;
   std::unique_ptr<ObservationFile> rows;
   RunOptions options;
+  bool complete = false;  ///< nothing is left to launch
 };
 
 std::string text_of(const std::string& path) {
@@ -193,7 +194,12 @@ ExitStatus measure(Session& session, ProcessLauncher& launcher, ProgressStyle st
   if (summary.interrupted) {
     say(fmt::format("interrupted; what was measured is kept: noisefloor run --resume {} goes on", shown(folder)));
   } else {
-    std::error_code ignored;  // the arms' copies are no result
+    // Told before the arms' copies go, which are no result: whoever takes up a run that is complete needs none.
+    if (session.plan.arms.size() > 1 && !session.complete) {
+      session.head.emplace_back("complete", "yes");
+      session.options.changed(session.plan);
+    }
+    std::error_code ignored;
     fs::remove_all(folder + "/bin", ignored);
     if (summary.measured == 0) say("nothing was measured");
   }
@@ -244,7 +250,10 @@ Session take_up(const std::string& folder, ProcessLauncher& launcher) {
     session.head.emplace_back(name, fact(name));
   }
   session.identity = {fact("run_id"), fact("machine_id")};
-  if (session.plan.arms.size() > 1) {
+  session.complete = file.facts.count("complete") != 0;
+  if (session.complete) {
+    session.head.emplace_back("complete", "yes");
+  } else if (session.plan.arms.size() > 1) {
     for (const Arm& arm : session.plan.arms) {
       const Arm now = greet(launcher, arm.name, arm.program);
       if (now.build_id != arm.build_id) {
@@ -273,7 +282,14 @@ Session take_up(const std::string& folder, ProcessLauncher& launcher) {
                       taken.removed_bytes));
     }
   }
-  if (session.machine_json.empty()) {  // killed before it was written
+  if (!session.machine_json.empty()) {
+    try {
+      const auto whole = nlohmann::json::parse(session.machine_json);
+      static_cast<void>(whole);
+    } catch (const nlohmann::json::parse_error& wrong) {
+      throw UsageError(fmt::format("--resume {}: machine.json: {}", folder, wrong.what()));
+    }
+  } else {  // killed before it was written
     session.machine_json = facts.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
     replace_file(session.folder + "/machine.json", session.machine_json);
   }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <toml++/toml.h>
 #include <unistd.h>
@@ -352,13 +353,19 @@ TEST_F(RunTest, KilledAtAnyMomentARunGoesOnWithoutLossOrDouble) {
   std::vector<std::string> words = {"run", "long.toml", "--out", "runs", "--seed", "3", "--base", NOISEFLOOR_PROGRAM};
   int kills = 0;
   Result result;
-  for (int delay = 60;; delay += 90) {
+  const auto size = [&]() -> std::uintmax_t {
+    std::error_code absent;
+    const auto bytes = fs::file_size(folder_of_run() + "/observations.csv", absent);
+    return absent ? 0 : bytes;
+  };
+  for (;;) {
+    const std::uintmax_t before = size();
     const pid_t child = start(words);
-    const auto patience = std::chrono::steady_clock::now() + std::chrono::milliseconds(delay);
     int status = 0;
     pid_t ended = 0;
+    // The first is killed as soon as there is a plan, the others after some more launches, in the middle of one.
     while ((ended = ::waitpid(child, &status, WNOHANG)) == 0 &&
-           (folder_of_run().empty() || std::chrono::steady_clock::now() < patience)) {
+           (folder_of_run().empty() || (kills > 0 && size() < before + 9000))) {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
     if (ended == child) {
@@ -390,10 +397,6 @@ TEST_F(RunTest, KilledAtAnyMomentARunGoesOnWithoutLossOrDouble) {
 
   // Nothing is left to do: what is said is said again.
   const std::string before = read(folder_of_run() + "/observations.csv");
-  fs::create_directories(folder_of_run() + "/bin/head");
-  fs::create_directories(folder_of_run() + "/bin/base");
-  for (const char* arm : {"head", "base"})
-    fs::copy_file(NOISEFLOOR_PROGRAM, folder_of_run() + "/bin/" + arm + "/noisefloor");
   EXPECT_EQ(program({"run", "--resume", folder_of_run()}).status, 0);
   EXPECT_EQ(read(folder_of_run() + "/observations.csv"), before);
 }
@@ -424,6 +427,11 @@ TEST_F(RunTest, ARunOfAnotherBuildOrMachineIsNotContinued) {
   const Result torn = program({"run", "--resume", run});
   EXPECT_EQ(torn.status, 2);
   EXPECT_THAT(torn.err, HasSubstr("plan.toml:"));
+  std::ofstream(run + "/plan.toml") << plan;
+  std::ofstream(run + "/machine.json") << "{\n\"cpu\": oops\n}\n";
+  const Result broken = program({"run", "--resume", run});
+  EXPECT_EQ(broken.status, 2);
+  EXPECT_THAT(broken.err, AllOf(HasSubstr("machine.json"), HasSubstr("line 2")));
   EXPECT_EQ(read(run + "/observations.csv"), observations);
 }
 
@@ -464,6 +472,82 @@ TEST_F(RunTest, ACacheThatCannotBeMadeIsNamedWithItsVariable) {
   const Result result = program({"launch", "--cell", "workload=etl,tasks=1,task_size=10"});
   EXPECT_NE(result.status, 0);
   EXPECT_THAT(result.out + result.err, AllOf(HasSubstr(folder_ + "/file/cache"), HasSubstr("NOISEFLOOR_CACHE")));
+}
+
+TEST_F(RunTest, ADiskThatIsFullStopsTheRunWithWholeRowsAndItGoesOnWhenThereIsRoom) {
+  write("tiny.toml", kTiny);
+  const pid_t limited = ::fork();
+  ASSERT_GE(limited, 0);
+  if (limited == 0) {
+    // Room for the facts of the machine, and for a part of the rows.
+    const rlimit limit{9000, 9000};
+    if (::chdir(folder_.c_str()) != 0 || ::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(126);
+    const int out = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    const int err = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (::dup2(out, 1) < 0 || ::dup2(err, 2) < 0) ::_exit(126);
+    ::execl(NOISEFLOOR_PROGRAM, NOISEFLOOR_PROGRAM, "run", "tiny.toml", "--out", "runs", "--rounds", "20", nullptr);
+    ::_exit(127);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(limited, &status, 0), limited);
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  std::string run;
+  for (const auto& entry : fs::directory_iterator(folder_ + "/runs")) run = entry.path().string();
+  ASSERT_NE(run, "");
+  if (!fs::exists(run + "/observations.csv")) GTEST_FAIL() << "the limit was too small for the facts";
+  const std::string text = read(run + "/observations.csv");
+  EXPECT_EQ(text.back(), '\n');
+  const auto before = rows(run);
+  EXPECT_GT(before.size(), 0U);
+  EXPECT_LT(before.size(), 81U);
+  const Result resumed = program({"run", "--resume", run});
+  EXPECT_EQ(resumed.status, 0) << resumed.err;
+  EXPECT_EQ(rows(run).size(), 81U);
+}
+
+TEST_F(RunTest, AFolderThatCannotBeMadeIsNamed) {
+  write("tiny.toml", kTiny);
+  for (const char* out : {"tiny.toml", "/proc/none"}) {
+    const Result result = program({"run", "tiny.toml", "--out", out});
+    EXPECT_EQ(result.status, 1) << out;
+    EXPECT_THAT(result.err, AllOf(HasSubstr(out), HasSubstr("--out")));
+  }
+}
+
+// The test's own cache names them: whatever was started here, and by whom it was adopted since.
+std::size_t processes_with_cache(const std::string& cache) {
+  std::size_t count = 0;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
+    std::ifstream file(entry.path() / "environ", std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    std::ifstream command(entry.path() / "cmdline", std::ios::binary);
+    std::string word;
+    std::getline(command, word, '\0');
+    count += word == NOISEFLOOR_PROGRAM && text.find("NOISEFLOOR_CACHE=" + cache) != std::string::npos ? 1U : 0U;
+  }
+  return count;
+}
+
+TEST_F(RunTest, NothingIsLeftRunningHoweverTheRunIsEnded) {
+  write("long.toml",
+        "[[group]]\nworkload = \"spin\"\ntasks = 2\ntask_size = 20000000000\nstrategy = \"fork_pool\"\nworkers = 2\n");
+  for (const int signal : {SIGINT, SIGTERM, SIGKILL}) {
+    const pid_t child = start({"run", "long.toml", "--out", "runs"});
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (processes_with_cache(folder_ + "/cache") < 2 && std::chrono::steady_clock::now() < patience) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    EXPECT_GE(processes_with_cache(folder_ + "/cache"), 2U) << "the run and its launch";
+    ::kill(child, signal);
+    const Result result = finish(child);
+    EXPECT_EQ(result.status, signal == SIGKILL ? 1000 + SIGKILL : 130);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (processes_with_cache(folder_ + "/cache") != 0 && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    EXPECT_EQ(processes_with_cache(folder_ + "/cache"), 0U) << "after signal " << signal;
+  }
 }
 
 TEST_F(RunTest, AnInterruptKeepsTheRowsAndExitsWith130) {

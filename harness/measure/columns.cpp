@@ -18,7 +18,7 @@ constexpr Column kIdentity[] = {
     {"schema", "version of these columns", "", ""},
     {"run_id", "the run's folder: <utc>-<commit>-<machine>", "", ""},
     {"machine_id", "hash of what makes times comparable: machine.json", "", ""},
-    {"build_id", "hash of the program's file", "", ""},
+    {"build_id", "hash of the program", "", ""},
     {"git_sha", "commit that the program was built from", "", ""},
     {"arm", "which build ran: head, base, or base2 (a byte copy of base)", "", ""},
     {"round", "pass over all cells, from 0", "", ""},

@@ -40,7 +40,7 @@ std::string machine_id(const nlohmann::json& facts);
 /// `before` holds none.
 std::string describe_differences(const nlohmann::json& before, const nlohmann::json& now);
 
-/// 16 hexadecimal digits: a hash of this program's file.
+/// 16 hexadecimal digits: the linker's hash of this program, or a hash of its file where the linker noted none.
 std::string build_id();
 
 /// What makes timings doubtful here, and what to do about it: one sentence each.

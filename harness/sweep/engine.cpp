@@ -400,6 +400,8 @@ class Engine {
           left_ns -= static_cast<double>(launches) * launch_ns(visit.cell);
           if (round >= std::min(asked_[visit.cell], kLeastRounds)) {  // it has enough
             done_[visit.cell].assign(plan_.arms.size(), true);
+            plan_.cells[visit.cell].rounds = round;
+            options_.changed(plan_);
             continue;
           }
           leave_out(visit.cell, round);
@@ -501,7 +503,6 @@ class Engine {
       row["round"] = std::to_string(round);
       row["order"] = std::to_string(order_);
       row["launch"] = std::to_string(order_);
-      row["cell_id"] = cell_id(planned.cell);
       row["cell_id"] = cell_id(planned.cell);  // a foreign arm need not know how it is made
       row["sweep"] = planned.cell.sweep;
       row["task_ns"] = planned.cell.task_ns ? std::to_string(*planned.cell.task_ns) : std::string();
