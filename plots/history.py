@@ -70,13 +70,17 @@ def _panel(
         color, word = (SLOWER, "▲") if shift.effect > 0 else (FASTER, "▼")
         at = place[points[shift.index].utc] - 0.5
         axes.axvline(at, color=color, linestyle="--", linewidth=1)
+        # Where the line is not: beyond the step it is high after a slow-down, before it, low.
+        late = at > 0.6 * len(stamps)
+        top = (shift.effect < 0) != late
         axes.annotate(
             f"{word} {100 * shift.effect:+.1f}% {shift.after[:8]}",
-            (at, 1.0),
+            (at, 1.0 if top else 0.0),
             xycoords=("data", "axes fraction"),
-            xytext=(3, -2),
+            xytext=(-3 if late else 3, -2 if top else 2),
             textcoords="offset points",
-            va="top",
+            ha="right" if late else "left",
+            va="top" if top else "bottom",
             fontsize=style.SIZE["small"],
             color=color,
         )
