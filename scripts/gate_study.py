@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,6 +58,7 @@ RAW: Final = (
     "started_ns",
 )
 SESSIONS: Final = 1000
+LEAST_ROUNDS: Final = stats.SCREEN_ROUNDS + stats.CONFIRM_ROUNDS
 # What a session of the gate costs a cell on average, in launches of each build: the screen, and a tenth of the
 # confirmation, since the screen flags 4.8% of identical cells in each direction. The other methods get as many.
 EQUAL_LAUNCHES: Final = stats.SCREEN_ROUNDS + math.ceil(0.1 * stats.CONFIRM_ROUNDS) - 1
@@ -250,6 +251,7 @@ class Recording:
     cells: tuple[str, ...]
     head: stats.Floats
     base: stats.Floats
+    sees: tuple[float, ...] = ()  # what is asked of each cell; () asks nothing
 
     @property
     def rounds(self) -> int:
@@ -278,6 +280,7 @@ class Drawn:
     head: stats.Floats
     base: stats.Floats
     slow: int
+    sees: tuple[float, ...] = ()
 
 
 Method = Callable[[Drawn], Sequence[int]]  # rows of the cells that it calls slower
@@ -290,7 +293,8 @@ def gate_method(drawn: Drawn) -> Sequence[int]:
     # Cells that are not flagged have no part in the decision.
     flagged = {cell: row for cell, row in screened.items() if stats.screen_direction(row) != 0}
     fresh = {cell: ratios[int(cell), stats.SCREEN_ROUNDS :] for cell in flagged}
-    judged = stats.judge(flagged, fresh, {cell: 1.0 for cell in flagged})
+    asked = {cell: drawn.sees[int(cell)] if drawn.sees else 1.0 for cell in flagged}
+    judged = stats.judge(flagged, fresh, asked)
     return [int(cell) for cell, one in judged.items() if one.verdict == "REGRESSED"]
 
 
@@ -338,10 +342,7 @@ def draw(
 
     def pick(recording: Recording) -> tuple[stats.Floats, stats.Floats]:
         if in_turns:
-            if recording.rounds >= launches:
-                rounds = np.sort(generator.choice(recording.rounds, launches, replace=False))
-            else:
-                rounds = np.sort(generator.choice(recording.rounds, launches))
+            rounds = np.sort(generator.choice(recording.rounds, launches, replace=False))
             return recording.head[:, rounds], recording.base[:, rounds]
         count = min(launches, recording.rounds // 2)
         start = int(generator.integers(0, recording.rounds - 2 * count + 1))
@@ -360,7 +361,7 @@ def draw(
         width = min(head.shape[1], slow_head.shape[1])
         head, base = head[:, :width], base[:, :width]
         head[row], base[row] = slow_head[at, :width], slow_base[at, :width]
-    return Drawn(head, base, row)
+    return Drawn(head, base, row, null.sees)
 
 
 def sessions(
@@ -376,8 +377,7 @@ def sessions(
     """Over `count` drawn sessions: with a false alarm (`false`), with the slow cell found (`found`), and false
     alarms of single cells (`cells`)."""
     generator = np.random.default_rng(seed)
-    gate_rounds = stats.SCREEN_ROUNDS + stats.CONFIRM_ROUNDS
-    launches = gate_rounds if method is gate_method else EQUAL_LAUNCHES
+    launches = LEAST_ROUNDS if method is gate_method else EQUAL_LAUNCHES
     tally = {"sessions": count, "false": 0, "found": 0, "cells": 0}
     for _ in range(count):
         drawn = draw(generator, null, slow, cell, launches, in_turns)
@@ -396,6 +396,11 @@ def analyse(study: Study, *, count: int = SESSIONS) -> dict[str, Any]:
         raise results.ResultsError(f"{path}: not recorded yet: make gate-study")
     facts = json.loads(study.cells_file.read_text(encoding="utf-8"))
     null = load_recording(path)
+    if null.rounds < LEAST_ROUNDS:
+        raise results.ResultsError(
+            f"{path}: {null.rounds} rounds; a session is drawn from at least {LEAST_ROUNDS}"
+        )
+    null = replace(null, sees=tuple(float(facts["cells"][cell]["sees"]) for cell in null.cells))
     texts = {cell: facts["cells"][cell]["text"] for cell in null.cells}
     labels = dict(zip(texts, gate.labels(gate.parse_cell(text) for text in texts.values())))
     cells = []
@@ -420,6 +425,8 @@ def analyse(study: Study, *, count: int = SESSIONS) -> dict[str, Any]:
                 if not recording.exists():
                     continue
                 slow = load_recording(recording)
+                if slow.rounds < LEAST_ROUNDS:
+                    continue  # not complete yet
                 for cell in slow.cells:
                     if cell not in null.cells:
                         continue
@@ -615,6 +622,9 @@ def main(argv: Sequence[str]) -> int:
                 arguments.jobs,
             )
             record_all(recorder, arguments)
+        if study.rounds("identical") < LEAST_ROUNDS and not arguments.analyse_only:
+            regress.say(f"the tables need {LEAST_ROUNDS} rounds of identical builds: go on later")
+            return 0
         write(study, count=arguments.sessions, document=None if arguments.print else DOCUMENT)
     except regress.Stop as stop:
         print(f"gate_study.py: {stop}", file=sys.stderr)
