@@ -161,9 +161,11 @@ std::span<std::byte> way_buffer(bool is_huge) {
   constexpr std::size_t kBytes = 2048 * KiB;
   const auto make = [](bool huge) {
     Mapping memory = map(-1, 0, 2 * kBytes);
-    const auto at = (reinterpret_cast<std::uintptr_t>(memory.get()) + kBytes - 1) / kBytes * kBytes;
-    ::madvise(reinterpret_cast<void*>(at), kBytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-    return std::pair(std::move(memory), std::span(reinterpret_cast<std::byte*>(at), kBytes));
+    void* at = memory.get();
+    std::size_t room = 2 * kBytes;
+    std::align(kBytes, kBytes, at, room);
+    ::madvise(at, kBytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    return std::pair(std::move(memory), std::span(static_cast<std::byte*>(at), kBytes));
   };
   static const auto small = make(false), huge = make(true);
   return is_huge ? huge.second : small.second;
