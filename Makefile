@@ -109,6 +109,7 @@ fuzz:
 BASE ?=
 regress:
 	@scripts/bootstrap bench
+	@case '$(ARGS)' in *--instructions*) scripts/bootstrap gate ;; esac
 	@scripts/regress $(BASE) $(ARGS)
 
 # What is recorded stays: the same command goes on where it ended.
