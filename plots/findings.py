@@ -188,7 +188,7 @@ def distance(run: results.Run, rows: pd.DataFrame) -> str:
         estimate = stats.Estimate(row["time_over_copy"], row["low"], row["high"], int(row["n"]))
         parts.append(f"{number(estimate, style.ratio, '×')} with `{row['cell']}`")
     shown = parts[:2]
-    return f"The ETL takes {' and '.join(shown)} the time of a plain copy of the same files."
+    return f"Of a plain copy of the same files the ETL takes {' and '.join(shown)} the time."
 
 
 def scaling(run: results.Run, rows: pd.DataFrame) -> str:
@@ -230,6 +230,61 @@ def kernel(run: results.Run, rows: pd.DataFrame) -> str:
     return f"{'; '.join(parts[:4])}." if parts else ""
 
 
+REFERENCES: Final = ("python", "sox")  # how the names of reference programs begin
+
+
+def references(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Every reference program with its time, and that time over the one of the fastest of ours on the same batch, paired
+    by round (None: ours was not measured)."""
+    launches = results.launch_values(rows, "wall_ns")
+    # Groups of one sweep are measured in the same rounds; a program of its own may have no say in format or output mode.
+    launches = launches.assign(sweep=[name.partition(".")[0] for name in launches["sweep"]])
+    batch = [name for name in style.BATCH if name not in ("format", "output_mode")]
+    found = []
+    for _, some in launches.groupby(["sweep", *batch], sort=False, dropna=False):
+        theirs = some[some["strategy"].str.startswith(REFERENCES)]
+        ours = some[~some["strategy"].str.startswith(REFERENCES)]
+        if not len(theirs):
+            continue
+        names_of = style.describe_cells(some)
+        best = None
+        if len(ours):
+            best = ours[ours["cell_id"] == ours.groupby("cell_id")["value"].median().idxmin()]
+            best = best.drop_duplicates("round", keep="last")
+        for first, own in style.rank_cells(theirs):
+            own = own.drop_duplicates("round", keep="last")
+            found.append(
+                {
+                    "batch": style.describe_batch(first),
+                    "program": str(names_of[own.index[0]]),
+                    "wall": stats.median_interval(own["value"]),
+                    "ours": "" if best is None else str(names_of[best.index[0]]),
+                    "ratio": (
+                        None
+                        if best is None
+                        else stats.paired_ratio(results.by_round(own), results.by_round(best))
+                    ),
+                }
+            )
+    return found
+
+
+def beside_python(run: results.Run, rows: pd.DataFrame) -> str:
+    """The reference programs' fastest and slowest against ours, on the first batch that has them."""
+    found = [one for one in references(rows) if one["ratio"] is not None and one["ratio"].n]
+    found = [one for one in found if one["batch"] == found[0]["batch"]]
+    if not found:
+        return ""
+    order = sorted(found, key=lambda one: float(one["ratio"].median))
+    text = (
+        f"For {order[0]['batch']}, `{order[0]['program']}` takes {number(order[0]['ratio'], style.ratio, '×')} as long as "
+        f"`{order[0]['ours']}`"
+    )
+    if len(order) > 1:
+        text += f", `{order[-1]['program']}` {number(order[-1]['ratio'], style.ratio, '×')}"
+    return text + "."
+
+
 def certainty(run: results.Run, rows: pd.DataFrame) -> str:
     """How sure: rounds, spread, disturbance, and what has no value."""
     launches = quality.executed(rows)
@@ -262,6 +317,7 @@ class Question:
     text: str
     answer: Callable[[results.Run, pd.DataFrame], str]
     figure: str
+    section: str = ""  # where to look it up, if not at the figure
 
 
 # In the order of the verdict.
@@ -273,6 +329,7 @@ QUESTIONS: Final = (
     Question("How far does it scale?", scaling, "workers"),
     Question("How far from the limit?", distance, "limit"),
     Question("What do the kernels give?", kernel, "kernels"),
+    Question("How far ahead of Python?", beside_python, "quality", "references"),
     Question("How sure?", certainty, "quality"),
 )
 
@@ -291,7 +348,8 @@ def findings(
                 text = f"Cannot be told: {error}."
             if text:
                 break
-        yield Finding(question.text, text, question.figure, "" if text else fill(question.figure))
+        section = question.section or question.figure
+        yield Finding(question.text, text, section, "" if text else fill(question.figure))
 
 
 def plain(text: str) -> str:

@@ -299,52 +299,27 @@ def reached(metg: stats.Metg) -> str:
     return "unreached" if metg.kind == "unreached" else findings.crossing(metg)
 
 
-REFERENCES: Final = ("python", "sox")  # how the names of reference programs begin
-
-
 def references(rows: pd.DataFrame) -> str:
     """The reference programs beside the fastest of ours on the same batch, paired by round."""
-    is_reference = rows["strategy"].str.startswith(REFERENCES)
+    is_reference = rows["strategy"].str.startswith(findings.REFERENCES)
     if not is_reference.any():
         return missing(
             "No reference program (the Python original, sox) was run. A sweep with their strategies fills this: "
             "`noisefloor list strategies` names them, `noisefloor run quick` runs those that are there."
         )
-    launches = results.launch_values(rows, "wall_ns")
-    # Groups of one sweep are measured in the same rounds; a program of its own may have no say in format or output mode.
-    launches = launches.assign(sweep=[name.partition(".")[0] for name in launches["sweep"]])
-    batch = [name for name in style.BATCH if name not in ("format", "output_mode")]
-    lines = []
-    for _, some in launches.groupby(["sweep", *batch], sort=False, dropna=False):
-        theirs = some[some["strategy"].str.startswith(REFERENCES)]
-        ours = some[~some["strategy"].str.startswith(REFERENCES)]
-        if not len(theirs):
-            continue
-        names = style.describe_cells(some)
-        best = None
-        if len(ours):
-            best = ours[ours["cell_id"] == ours.groupby("cell_id")["value"].median().idxmin()]
-        for first, own in style.rank_cells(theirs):
-            wall = stats.median_interval(own["value"])
-            text, key, beside = "–", math.nan, "–"
-            if best is not None:
-                gain = stats.paired_ratio(results.by_round(own), results.by_round(best))
-                text, key, beside = (
-                    f"×{style.interval(gain, style.ratio)}",
-                    gain.median,
-                    str(names[best.index[0]]),
-                )
-            label = str(names[own.index[0]])
-            lines.append(
-                (
-                    style.describe_batch(first),
-                    label,
-                    (style.time_text(wall), wall.median),
-                    beside,
-                    (text, key),
-                    wall.n,
-                )
-            )
+    lines = [
+        (
+            one["batch"],
+            one["program"],
+            (style.time_text(one["wall"]), one["wall"].median),
+            one["ours"] or "–",
+            ("–", math.nan)
+            if one["ratio"] is None
+            else (f"×{style.interval(one['ratio'], style.ratio)}", one["ratio"].median),
+            one["wall"].n,
+        )
+        for one in findings.references(rows)
+    ]
     table_html = html_table(
         ["batch", "reference program", "its time", "ours, fastest", "how many times as long", "n"], lines,
         caption="Reference programs beside ours",

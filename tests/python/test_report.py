@@ -344,6 +344,20 @@ class Verdict(Folder):
         self.assertRegex(clear, r"`tbb · 2 workers` is the fastest of 3 ways.*no other is as fast")
         self.assertRegex(clear, r"\*\*(3\.9\d|4\.0\d) \[")
 
+    def test_python_is_set_against_the_fastest_of_ours(self) -> None:
+        cells = [synthetic.cell(), synthetic.cell(strategy="tbb", workers=2)]
+        cells += [
+            synthetic.cell(strategy=name, workers=2, kernel="") for name in ("python_pool", "python_loop")
+        ]
+        times = {"sequential": 2e6, "tbb": 1e6, "python_pool": 20e6}
+        said = self.answers(
+            synthetic.observations(cells, lambda c: times.get(c["strategy"], 50e6), noise=0.001)
+        )
+        self.assertRegex(
+            said["How far ahead of Python?"],
+            r"`python_pool.*` takes \*\*(19|20)\.\d+ \[.*as long as `tbb · 2 workers`, `python_loop.*\*\*(49|50)\.",
+        )
+
     def test_a_sure_answer_counts_what_was_lost(self) -> None:
         cells = [synthetic.cell(), synthetic.cell(strategy="tbb", workers=2)]
         rows = synthetic.observations(
