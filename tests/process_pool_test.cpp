@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -385,6 +386,29 @@ TEST_P(ProcessPools, CountTheMemoryOfEachWorkerAtItsPeak) {
   pool.executor().reset_worker_peaks();
   run(pool.executor(), 2);
   EXPECT_LT(*pool.executor().worker_usage().peak_rss_bytes, kBytes);
+}
+
+TEST_P(ProcessPools, TieTheirWorkersToCpus) {
+  for (const Bind bind : {Bind::none, Bind::close, Bind::spread}) {
+    const Faulty workload(8, [](auto, auto, std::vector<std::byte>& returned) {
+      cpu_set_t cpus;
+      ::sched_getaffinity(0, sizeof cpus, &cpus);
+      returned.push_back(static_cast<std::byte>(std::min(CPU_COUNT(&cpus), 255)));
+    });
+    cpu_set_t ours;
+    ASSERT_EQ(::sched_getaffinity(0, sizeof ours, &ours), 0);
+    StrategyOptions options = workers(2);
+    options.bind = bind;
+    const NotingPool pool(GetParam(), workload, options);
+    const Outcome outcome = run(pool.executor(), 8);
+    expect_each_once(outcome, 8);
+    const int expected = bind == Bind::none ? std::min(CPU_COUNT(&ours), 255) : 1;
+    for (const auto& [task, returned] : outcome.returned) {
+      ASSERT_EQ(returned.size(), 1U);
+      EXPECT_EQ(static_cast<unsigned char>(returned[0]), expected) << task;
+    }
+    EXPECT_TRUE(pool.notes.empty()) << pool.all_notes();
+  }
 }
 
 TEST_P(ProcessPools, RefuseWhatTheyCannotHonour) {

@@ -172,7 +172,10 @@ class SharedPool final : public ProcessExecutor {
     mine.usage_given.store(control_.usage_asked.load(std::memory_order_relaxed), std::memory_order_relaxed);
     workers_[index].patience = {};
     const int bell = bell_.get();
-    workers_[index].process = ChildProcess({&bell, 1}, [&] { serve(index); });
+    workers_[index].process = ChildProcess({&bell, 1}, [&] {
+      binding_.tie(index);
+      serve(index);
+    });
   }
 
   void start_all() {

@@ -133,6 +133,7 @@ class ProcessPool final : public ProcessExecutor {
     mine.recall.store(0, std::memory_order_relaxed);
     const int fd = ends.child.get();
     worker.process = ChildProcess({&fd, 1}, [&] {
+      binding_.tie(index);
       if (only != nullptr) {
         run_one(fd, index, only->range);
       } else {

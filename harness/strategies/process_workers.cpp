@@ -286,6 +286,7 @@ ProcessExecutor::ProcessExecutor(std::string_view name, const Workload& workload
     : name_(name),
       workload_(workload),
       options_(options),
+      binding_(options.workers, options.bind),
       tick_(kLongestTick),
       last_tick_(Clock::now()),
       ended_peaks_(static_cast<std::size_t>(options.workers)) {
@@ -369,6 +370,7 @@ std::string refuse_processes(std::string_view strategy, const StrategyOptions& o
   }
   Takes all = takes;
   all.task_timeout = true;
+  all.bind = true;
   return refuse_but_dynamic(strategy, options, all);
 }
 

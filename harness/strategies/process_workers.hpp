@@ -18,6 +18,7 @@
 
 #include "harness/base/unique_fd.hpp"
 #include "harness/base/usage.hpp"
+#include "harness/strategies/binding.hpp"
 #include "harness/strategies/chunks.hpp"
 #include "harness/strategies/strategy.hpp"
 
@@ -235,6 +236,7 @@ class ProcessExecutor : public Executor {
   const std::string_view name_;
   const Workload& workload_;
   const StrategyOptions options_;
+  const Binding binding_;  // a worker ties itself when it begins
   Jobs jobs_;
   Failure failure_;
 

@@ -213,7 +213,10 @@ class SampleShipper final : public ProcessExecutor {
     }
     ::fcntl(ours.from.get(), F_SETFL, O_NONBLOCK);
     const std::array keep = {in.get(), out ? out.get() : in.get()};
-    worker.process = ChildProcess(keep, [&] { serve(keep[0], keep[1], index); });
+    worker.process = ChildProcess(keep, [&] {
+      binding_.tie(index);
+      serve(keep[0], keep[1], index);
+    });
     if (ours.to) ours.held = std::move(in);
     worker.ends = std::move(ours);
     worker.to_send.clear();
