@@ -353,7 +353,7 @@ def contrast(rows: pd.DataFrame) -> str:
     if not any(line[0] == "runtime" for line in lines):
         text = missing(
             "No cell was measured with both OpenMP runtimes. Fill it with "
-            "`noisefloor run quick --filter strategy=openmp --set runtime=libgomp,libomp`."
+            "`noisefloor run quick --filter quick.runtime`; libomp needs Debian's package libomp5."
         )
         text += undrawn(rows[rows["runtime"] != ""])
     if lines:
