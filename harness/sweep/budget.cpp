@@ -34,8 +34,9 @@ std::chrono::nanoseconds parse_duration(std::string_view text) {
   std::string_view left = text;
   while (!left.empty()) {
     double value = 0;
-    const auto [end, error] = std::from_chars(left.data(), left.data() + left.size(), value, std::chars_format::fixed);
-    if (error != std::errc{} || end == left.data() + left.size() || value < 0) throw refuse();
+    const auto [stop, error] = std::from_chars(left.data(), left.data() + left.size(), value, std::chars_format::fixed);
+    if (error != std::errc{} || stop == left.data() + left.size() || value < 0) throw refuse();
+    const char* const end = stop;  // clang 14 captures no structured bindings
     const Unit* unit = std::find_if(next, std::end(kUnits), [&](const Unit& one) { return one.name == *end; });
     if (unit == std::end(kUnits)) throw refuse();
     next = unit + 1;
