@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <random>
 #include <string>
@@ -98,6 +99,7 @@ struct Course {
   const Variant* variant;
   LaunchOptions options;
   Seen seen;
+  std::vector<double> peaks;  ///< of memory, in bytes
 };
 
 class Measurement {
@@ -105,7 +107,7 @@ class Measurement {
   Measurement(const Pitfall& pitfall, int workers, const std::string& program, int interrupt_fd)
       : pitfall_(pitfall), launcher_(program, interrupt_fd) {
     for (const Variant& variant : pitfall.variants) {
-      Course course{&variant, {}, {}};
+      Course course{&variant, {}, {}, {}};
       PlannedCell planned;
       planned.repetitions = kRepetitions;
       planned.warmups = 1;
@@ -200,7 +202,10 @@ class Measurement {
     if (outcome.end == LaunchEnd::interrupted) return false;
     note(course, outcome);
     course.seen.by_round.resize(static_cast<std::size_t>(round) + 1);
-    if (outcome.end == LaunchEnd::finished) course.seen.by_round.back() = value_of(outcome.rows, pitfall_.measure);
+    if (outcome.end == LaunchEnd::finished) {
+      course.seen.by_round.back() = value_of(outcome.rows, pitfall_.measure);
+      if (const auto peak = value_of(outcome.rows, "peak_rss_bytes")) course.peaks.push_back(*peak);
+    }
     return true;
   }
 
@@ -234,16 +239,20 @@ std::string elsewhere(const Pitfall& pitfall) {
 void print_explanation(const Pitfall& pitfall) {
   fmt::print("{}: {} [{}]\n\n", pitfall.name, pitfall.title, name_of(pitfall.harm));
   print_wrapped(pitfall.lesson, 2);
+  std::vector<std::string> printed;
   for (const Variant& variant : pitfall.variants) {
     fmt::print("\n{} ({}): {}\n", variant.name, name_of(variant.role), variant.help);
     if (!variant.environment.empty()) fmt::print("  started with {}\n", variant.environment);
-    fmt::print("\n");
-    const std::string code = code_of(pitfall, variant);
-    for (std::size_t from = 0; from < code.size();) {
-      const std::size_t end = code.find('\n', from);
-      const std::string_view line = std::string_view(code).substr(from, end - from);
-      fmt::print("{}{}\n", line.empty() ? "" : "    ", line);
-      from = end + 1;
+    for (const std::string& block : code_of(pitfall, variant)) {
+      if (std::find(printed.begin(), printed.end(), block) != printed.end()) continue;  // shared with one above
+      fmt::print("\n");
+      for (std::size_t from = 0; from < block.size();) {
+        const std::size_t end = block.find('\n', from);
+        const std::string_view line = std::string_view(block).substr(from, end - from);
+        fmt::print("{}{}\n", line.empty() ? "" : "    ", line);
+        from = end + 1;
+      }
+      printed.push_back(block);
     }
   }
 }
@@ -284,6 +293,9 @@ void print_measurement(const Pitfall& pitfall, const Measurement& measurement) {
       text += "  the cure, to which the others are compared";
     } else if (!ratios.empty()) {
       text += "  " + text_of(ratio_of(ratios));
+    }
+    if (!course->peaks.empty() && pitfall.measure != "peak_rss_bytes") {
+      text += fmt::format("  ({} at most)", shown(ratio_of(course->peaks).median, "peak_rss_bytes"));
     }
     if (seen.status != "ok") text += fmt::format("  {}: {}", seen.status, seen.message);
     fmt::print("  {:<{}}  {:<9}  {}\n", variant.name, width, name_of(variant.role), text);
@@ -331,18 +343,52 @@ void print_list() {
 
 }  // namespace
 
+nlohmann::json pitfall_facts() {
+  auto all = nlohmann::json::array();
+  const int workers = available_workers();
+  for (const Pitfall* pitfall : pitfalls()) {
+    auto variants = nlohmann::json::array();
+    for (const Variant& variant : pitfall->variants) {
+      variants.push_back({{"name", variant.name},
+                          {"role", name_of(variant.role)},
+                          {"help", variant.help},
+                          {"environment", variant.environment},
+                          {"hangs", variant.hangs},
+                          {"code", code_of(*pitfall, variant)}});
+    }
+    all.push_back({{"name", pitfall->name},
+                   {"title", pitfall->title},
+                   {"lesson", pitfall->lesson},
+                   {"harm", name_of(pitfall->harm)},
+                   {"measure", pitfall->measure},
+                   {"expected", {pitfall->least, pitfall->most}},
+                   {"source", pitfall->source},
+                   {"advice", pitfall->advice},
+                   {"tempting", pitfall->tempting},
+                   {"unavailable", refuse(*pitfall, workers)},
+                   {"variants", variants}});
+  }
+  return all;
+}
+
 void add_pitfall(CLI::App& app, int& status) {
   struct Arguments {
     std::string name;
     bool code_only = false;
+    bool json = false;
   };
   auto* command =
       app.add_subcommand("pitfall", "Explain a pitfall by its own code, and measure it here; alone: list them");
   const auto arguments = std::make_shared<Arguments>();
   command->add_option("NAME", arguments->name, "Which one; all are listed if left out");
   command->add_flag("--no-measure", arguments->code_only, "Lesson, code and advice only");
+  command->add_flag("--json", arguments->json,
+                    "All of them, with their variants and code, as JSON; nothing is measured");
   command->callback([arguments, &status] {
-    if (arguments->name.empty()) {
+    if (arguments->json) {
+      fmt::print("{}\n", pitfall_facts().dump(2));
+      status = 0;
+    } else if (arguments->name.empty()) {
       print_list();
       status = 0;
     } else {

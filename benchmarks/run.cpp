@@ -24,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "benchmarks/pitfall.hpp"
 #include "benchmarks/pitfalls/table.hpp"
 #include "harness/audio/signals.hpp"
 #include "harness/base/error.hpp"
@@ -403,6 +404,9 @@ ExitStatus run(const RunArguments& arguments) {
   // Names of files and hosts may hold anything: JSON takes UTF-8 only.
   session.machine_json = facts.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
   replace_file(session.folder + "/machine.json", session.machine_json);
+  if (std::any_of(plan.cells.begin(), plan.cells.end(), [](const auto& one) { return !one.cell.pitfall.empty(); })) {
+    replace_file(session.folder + "/pitfalls.json", pitfall_facts().dump(2) + '\n');
+  }
   session.rows = std::make_unique<ObservationFile>(session.folder + "/observations.csv");
   point_latest_to(session.folder);
   return measure(session, launcher, style, place);

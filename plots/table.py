@@ -20,6 +20,7 @@ from plots import (
     kernels,
     limit,
     map,
+    pitfalls,
     quality,
     stages,
     strategies,
@@ -59,5 +60,6 @@ FIGURES: Final = (
     Figure("stages", "Where does the time go?", stages.draw, "quick", ("strategies", "kernels_etl")),
     Figure("cpu", "What does it cost in CPU time?", cpu.draw, "quick", ("strategies",)),
     Figure("delivery", "What does each delivery cost?", delivery.draw, "quick"),
+    Figure("pitfalls", "Which ways to lose exist here?", pitfalls.draw, "pitfalls"),
     Figure("quality", "How good is this run?", quality.draw, "quick", ("*",)),
 )

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "benchmarks/pitfalls/table.hpp"
 #include "harness/base/error.hpp"
 #include "harness/measure/machine.hpp"
 
@@ -270,7 +271,9 @@ TEST(SweepFile, EverySweepThatComesWithTheProgramIsGood) {
     EXPECT_NE(entry.help, "") << entry.path;
     const auto all = cells(read_sweep(entry.path));
     EXPECT_FALSE(all.empty());
-    for (const Cell& cell : all) EXPECT_NO_THROW(check_cell(cell)) << format_cell(cell);
+    for (const Cell& cell : all) {
+      for (const Cell& one : expand_pitfalls(pitfalls(), cell)) EXPECT_NO_THROW(check_cell(one)) << format_cell(one);
+    }
   }
 }
 

@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint32_t kTasks = 1'024;
 constexpr std::uint64_t kResultBytes = 64UL << 10;
 
+// variant: collected streaming
 /// 1024 tasks that return 64 KiB each.
 Answer run_with(Bench& bench, Delivery delivery) {
   static const auto tasks = select_workload("payload").make({.tasks = kTasks, .task_size = kResultBytes});
@@ -30,6 +31,7 @@ Answer run_with(Bench& bench, Delivery delivery) {
   bench.count.held = std::max(bench.count.held, count.peak_held);
   return sum;
 }
+// end
 
 // variant: collected
 Answer collected(Bench& bench) { return run_with(bench, Delivery::collected); }  // Pool.map
@@ -54,12 +56,7 @@ constexpr Pitfall kCollectedResults{
         "memory is the sum of all.",
     .harm = Harm::memory,
     .measure = "peak_rss_bytes",
-    .least = 2,
-    .most = 100,
-    .source =
-        "the talk: larger chunks and map() are faster and use more memory; here 64 MiB of results, beside what the "
-        "program "
-        "itself needs",
+    .source = "the talk says that map() uses more memory; here 64 MiB of results, beside what the program itself needs",
     .advice = "Take results as they come (imap, imap_unordered), or let tasks write their results and return a name.",
     .variants = kVariants,
 };

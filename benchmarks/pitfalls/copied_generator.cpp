@@ -13,6 +13,7 @@ namespace {
 constexpr int kFiles = 8;
 constexpr int kProcesses = 4;
 
+// variant: copied keyed
 /// Which noise a file got: some draws of it, folded.
 Answer noise_of_a_file(std::mt19937& engine) {
   Answer folded = 0;
@@ -37,6 +38,7 @@ Answer count_different(Bench& bench, NoiseOf&& noise_of) {
   }
   return different.size();
 }
+// end
 
 // variant: copied
 Answer copied(Bench& bench) {

@@ -18,6 +18,7 @@ namespace {
 constexpr int kEchoes = 64;
 constexpr int kFrames = 20'000;
 
+// variant: denormal flushed
 /// 64 echoes that have long been silent: each keeps 99.99% of itself per frame, from 1e-39 on. What is heard, in
 /// 16 bits, is 0 either way.
 Answer tail() {
@@ -33,6 +34,7 @@ Answer tail() {
   }
   return static_cast<Answer>(heard) + 1;
 }
+// end
 
 // variant: denormal
 Answer denormal(Bench&) { return tail(); }

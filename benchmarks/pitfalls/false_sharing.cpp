@@ -12,6 +12,7 @@ namespace {
 
 constexpr int kSteps = 1'000'000;
 
+// variant: neighbours padded
 /// Relaxed atomics compile to plain loads and stores; they only keep each store in its place.
 template <class Counter>
 Answer count(Bench& bench) {
@@ -26,6 +27,7 @@ Answer count(Bench& bench) {
   for (const Counter& counter : counters) sum += counter.value;
   return sum;
 }
+// end
 
 // variant: neighbours
 struct Neighbour {

@@ -11,12 +11,14 @@ namespace {
 
 constexpr int kThreads = 2;  // whatever the CPUs: the team is what is lost
 
+// variant: fork_after fork_first
 Answer parallel_sum() {
   Answer sum = 0;
 #pragma omp parallel for num_threads(kThreads) reduction(+ : sum)
   for (int i = 0; i < 100; ++i) sum += spin(static_cast<std::uint64_t>(i), 100);
   return sum;
 }
+// end
 
 // variant: fork_after
 Answer fork_after(Bench& bench) {

@@ -13,6 +13,7 @@ namespace {
 
 constexpr int kProcesses = 300;
 
+// variant: logger_first fork_first
 /// A logger as every program has one: a lock around a buffer. malloc and stdio have theirs.
 struct Logger {
   std::mutex lock;
@@ -24,7 +25,6 @@ struct Logger {
   }
 };
 
-// variant: logger_first fork_first
 /// A process that logs a line and ends.
 bool log_in_a_process(Bench& bench, Logger& logger, int line) {
   Process child(bench, [&] { logger.log(line); });

@@ -103,9 +103,9 @@ constexpr Pitfall kForkLargeParent{
     .lesson =
         "fork copies no data, but the page tables for all of them: 0.16 ms for a small process, 36 ms after 1 GiB was "
         "touched.",
-    .least = 10,
-    .most = 60,
-    .source = "0.16 ms against 36 ms with 1 GiB, 2-core guest; a quarter of that is held here",
+    .least = 56,
+    .most = 56,
+    .source = "0.16 ms against 36 ms with 1 GiB touched, 2-core Zen 5 guest; a quarter of that is held here",
     .advice =
         "Fork the workers (or one helper that forks them) first, load data afterwards; or start programs with "
         "posix_spawn, which copies no page tables.",

@@ -72,8 +72,8 @@ constexpr Pitfall kInterleavedChannels{
         "Memory comes in lines of 16 samples: who uses two of them fetches the rest for nothing, and comes back for "
         "it.",
     .least = 2.5,
-    .most = 8,
-    .source = "2.5 times for stereo files; here eight channels, at most 8 by traffic",
+    .most = 2.5,
+    .source = "stereo files, gathered per channel; here eight channels, at most 8 by traffic",
     .advice =
         "Go through interleaved sound frame by frame; or make it planar once, in blocks, if much is done per channel.",
     .variants = kVariants,

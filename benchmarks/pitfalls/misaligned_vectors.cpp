@@ -15,6 +15,7 @@ constexpr int kPasses = 4'000;
 alignas(64) float in[kSamples + 16];
 alignas(64) float out[kSamples + 16];
 
+// variant: one_behind aligned
 Answer accumulate(const float* x, float* y) {
   for (std::size_t i = 0; i < kSamples; ++i) y[i] = 0;
   for (int pass = 0; pass < kPasses; ++pass) {
@@ -23,6 +24,7 @@ Answer accumulate(const float* x, float* y) {
   }
   return static_cast<Answer>(y[0] + y[kSamples - 1]);
 }
+// end
 
 // variant: one_behind
 Answer one_behind(Bench&) { return accumulate(in + 1, out + 1); }  // vectors cross the borders of lines
@@ -58,8 +60,6 @@ constexpr Pitfall kMisalignedVectors{
         "An access that crosses the border of a cache line is two. With vectors of 64 bytes every one does, with 16 "
         "bytes "
         "every fourth.",
-    .least = 1,
-    .most = 2,
     .source = "at most 2 by counting accesses; with this build's vectors of 16 bytes, 1.25",
     .advice =
         "Align buffers to 64 bytes (aligned_alloc, alignas), and let every worker's part begin at a multiple of it.",

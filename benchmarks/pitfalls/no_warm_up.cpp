@@ -44,9 +44,9 @@ constexpr Pitfall kNoWarmUp{
     .title = "Timing the first run",
     .lesson =
         "The same code, the same data: the first run also pays for every page that it touches for the first time.",
-    .least = 2,
-    .most = 10,
-    .source = "7 times for the first touch of memory in a virtual machine",
+    .least = 7,
+    .most = 7,
+    .source = "first touch of memory in a virtual machine",
     .advice =
         "Warm up and say so, or, if the program will run once only, time the first run and say that. Never mix the "
         "two.",

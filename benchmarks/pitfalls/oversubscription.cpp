@@ -11,6 +11,7 @@ namespace {
 constexpr int kRegions = 20;
 constexpr int kItems = 96;
 
+// variant: eight_per_cpu one_per_cpu one_thread
 Answer run_with(int threads) {
   Answer sum = 0;
   for (int region = 0; region < kRegions; ++region) {
@@ -19,6 +20,7 @@ Answer run_with(int threads) {
   }
   return sum;
 }
+// end
 
 // variant: eight_per_cpu
 Answer eight_per_cpu(Bench& bench) { return run_with(8 * bench.workers); }
@@ -48,9 +50,9 @@ constexpr Pitfall kOversubscription{
         "turns of the scheduler, and waiting threads may spin meanwhile. A container with a CPU quota hits it by "
         "default, "
         "since libraries count the host's CPUs.",
-    .least = 2,
+    .least = 45,
     .most = 90,
-    .source = "45 to 90 times reported under cgroup quotas",
+    .source = "programs that used the host's CPU count under a cgroup quota",
     .advice =
         "Use as many threads as CPUs are yours (affinity and cgroup quota, which `noisefloor doctor` shows), and set "
         "OMP_NUM_THREADS in containers.",

@@ -28,6 +28,7 @@ Answer digest(const std::vector<std::byte>& bytes) {
   return sum;
 }
 
+// variant: write_then_read poll_and_drain
 /// The other process: returns each piece as soon as it has it.
 void echo(int in, int out) {
   std::array<std::byte, 4096> piece;
@@ -35,6 +36,7 @@ void echo(int in, int out) {
     if (!write_all(out, std::span(piece).first(static_cast<std::size_t>(got)))) return;
   }
 }
+// end
 
 // variant: write_then_read
 Answer write_then_read(Bench& bench) {

@@ -25,10 +25,12 @@ const std::vector<std::byte>& content() {
 
 std::string path_of(const Bench& bench, int file) { return bench.folder + "/" + std::to_string(file) + ".wav"; }
 
+// variant: truncate exchange rename_over
 void write_file(const std::string& path, int flags) {
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0666));
   if (!fd || !write_all(fd.get(), content())) throw Error("cannot write " + path);
 }
+// end
 
 /// The earlier output, which is to be replaced.
 void write_old(Bench& bench) {

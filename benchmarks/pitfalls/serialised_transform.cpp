@@ -62,9 +62,7 @@ constexpr Pitfall kSerialisedTransform{
     .lesson =
         "A lock around the work makes one worker of many. Python's interpreter lock is one; a library's hidden lock is "
         "another.",
-    .least = 1.5,
-    .most = 8,
-    .source = "the talk: threads gain nothing for work that computes; ideally as many times as there are CPUs",
+    .source = "the talk: threads do not scale for work that computes; by arithmetic, as many times as there are CPUs",
     .advice =
         "Take the work out of the lock: lock the hand-over only. In Python use processes, or libraries that release "
         "the "

@@ -69,9 +69,7 @@ constexpr Pitfall kSharedGenerator{
     .lesson =
         "The lock costs more than the draw, and which sample gets which number depends on the schedule: no run can be "
         "repeated. (The sum of all draws is the same, which is what is compared here.)",
-    .least = 10,
-    .most = 200,
-    .source = "an uncontended lock takes 15 ns and more, a draw 1 ns",
+    .source = "an uncontended lock takes some 15 ns, a draw one; contention comes on top",
     .advice =
         "Key the noise by file and sample. Where that cannot be: one engine per task, seeded by the task's number, "
         "never "

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "benchmarks/pitfalls/transferable.hpp"
 #include "harness/base/unique_fd.hpp"
 #include "harness/measure/pitfall.hpp"
 
@@ -67,13 +68,13 @@ bool write_all(int fd, std::span<const std::byte> bytes);
 bool read_all(int fd, std::span<std::byte> bytes);
 
 /// A value that is nothing but its bytes, sent and counted as one message.
-template <class T>
+template <Transferable T>
 bool send(Bench& bench, int fd, const T& value) {
   ++bench.count.messages;
   bench.count.bytes += sizeof value;
   return write_all(fd, std::as_bytes(std::span(&value, 1)));
 }
-template <class T>
+template <Transferable T>
 bool receive(Bench& bench, int fd, T& value) {
   ++bench.count.messages;
   bench.count.bytes += sizeof value;

@@ -15,6 +15,7 @@ constexpr std::array kPitfalls{
     &kUnsendable,
     &kPayloadCopies,
     &kFibonacci,
+    &kChunkSize,
     &kCollectedResults,
     // What else users meet.
     &kSerialisedTransform,
@@ -67,10 +68,10 @@ bool names(std::string_view list, std::string_view name) {
 
 Pitfalls pitfalls() noexcept { return kPitfalls; }
 
-std::string code_of(const Pitfall& pitfall, const Variant& variant) {
+std::vector<std::string> code_of(const Pitfall& pitfall, const Variant& variant) {
   constexpr std::string_view kBegin = "// variant: ";
   constexpr std::string_view kEnd = "// end";
-  std::string code;
+  std::vector<std::string> blocks;
   for (const PitfallSource& source : pitfall_sources()) {
     if (source.name != pitfall.name) continue;
     bool inside = false;
@@ -78,15 +79,15 @@ std::string code_of(const Pitfall& pitfall, const Variant& variant) {
       const std::string_view line = next_line(left);
       if (line.starts_with(kBegin)) {
         inside = names(line.substr(kBegin.size()), variant.name);
-        if (inside && !code.empty()) code += '\n';
+        if (inside) blocks.emplace_back();
       } else if (line == kEnd) {
         inside = false;
       } else if (inside) {
-        code.append(line).append("\n");
+        blocks.back().append(line).append("\n");
       }
     }
   }
-  return code;
+  return blocks;
 }
 
 }  // namespace noisefloor

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "harness/measure/pitfall.hpp"
 
@@ -12,16 +13,17 @@ namespace noisefloor {
 /// In the order of help, documents and figures: the five of the talk first.
 Pitfalls pitfalls() noexcept;
 
-/// What benchmarks/pitfalls/<pitfall>.cpp holds of `variant`: the lines between "// variant: <names>" and
-/// "// end", where the names, separated by blanks, hold it. The text was taken when the program was built.
-/// Empty if there are none.
-std::string code_of(const Pitfall& pitfall, const Variant& variant);
+/// What benchmarks/pitfalls/<pitfall>.cpp holds of `variant`, block by block: the lines between
+/// "// variant: <names>" and "// end", where the names, separated by blanks, hold it. A block may belong to
+/// several variants. The text was taken when the program was built.
+std::vector<std::string> code_of(const Pitfall& pitfall, const Variant& variant);
 
 // Defined in the file of their name.
 extern const Pitfall kTinyTasks;
 extern const Pitfall kUnsendable;
 extern const Pitfall kPayloadCopies;
 extern const Pitfall kFibonacci;
+extern const Pitfall kChunkSize;
 extern const Pitfall kCollectedResults;
 extern const Pitfall kSerialisedTransform;
 extern const Pitfall kThreadsForTheWrongWork;

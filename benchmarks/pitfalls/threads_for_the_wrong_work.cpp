@@ -15,6 +15,7 @@ constexpr std::uint32_t kTasks = 64;
 constexpr std::uint64_t kWaitNs = 500'000;     // the workload `wait`: blocked, as if for a disk or a peer
 constexpr std::uint64_t kSpinSteps = 400'000;  // the workload `spin`: about as long, but computing
 
+// variant: waiting_few waiting_many computing_few computing_many
 /// 64 tasks of the workload on a pool of threads. The answer: how many results came, without failures.
 Answer run_with(const char* name, std::uint64_t task_size, int threads) {
   static const auto tasks = select_workload(name).make({.tasks = kTasks, .task_size = task_size});
@@ -22,6 +23,7 @@ Answer run_with(const char* name, std::uint64_t task_size, int threads) {
   const DeliveryCount count = deliver(*pool, kTasks, Delivery::unordered, [](auto, auto) {});
   return count.results - count.failed;
 }
+// end
 
 // variant: waiting_few
 Answer waiting_few(Bench& bench) { return run_with("wait", kWaitNs, bench.workers); }
@@ -61,8 +63,6 @@ constexpr Pitfall kThreadsForTheWrongWork{
         "A task that waits needs no CPU: eight times the threads finish eight times as many. A task that computes "
         "needs one: "
         "more threads than CPUs gain nothing.",
-    .least = 6,
-    .most = 8,
     .source = "the talk's advice on asyncio and threads; 8 by arithmetic",
     .advice =
         "Many threads (or asynchronous I/O) for what waits; as many workers as CPUs for what computes. Look at the CPU "

@@ -44,8 +44,8 @@ constexpr Pitfall kWaitPolicy{
         "burns its "
         "CPU, which others may need.",
     .least = 1.3,
-    .most = 5,
-    .source = "1.3 times between libgomp and libomp by their defaults; 6400% CPU of a program that waits",
+    .most = 1.3,
+    .source = "libgomp against libomp by their defaults; 6400% CPU of a program that only waits was reported, too",
     .advice =
         "Fewer and longer regions first. Then: OMP_WAIT_POLICY=active where the CPUs are yours alone, passive where "
         "they are shared (containers, processes beside each other).",

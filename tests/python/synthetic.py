@@ -57,6 +57,8 @@ def model_wall_ns(a_cell: Cell, overhead_ns: float = 1000.0) -> float:
     """Work shared evenly by the workers, and a fixed price per chunk: its efficiency is
     task_ns / (task_ns + overhead_ns / chunk_size), so METG = overhead / chunk · threshold / (1 - threshold).
     `sequential` pays no price."""
+    if a_cell["pitfall"]:
+        return pitfall_wall_ns(a_cell)
     price = 0.0 if a_cell["strategy"] == "sequential" else overhead_ns / a_cell["chunk_size"]
     return float(a_cell["tasks"] * (a_cell["task_ns"] + price) / a_cell["workers"])
 
@@ -142,13 +144,86 @@ def _line(fields: Sequence[str]) -> str:
     return sink.text
 
 
+PITFALLS: list[dict[str, Any]] = [
+    {
+        "name": name,
+        "title": f"The title of {name}",
+        "lesson": "One sentence.",
+        "harm": harm,
+        "measure": measure,
+        "expected": expected,
+        "source": "a paper",
+        "advice": "Do it otherwise.",
+        "tempting": "",
+        "unavailable": "",
+        "variants": [
+            {
+                "name": "lose",
+                "role": "bad",
+                "help": "it loses",
+                "environment": "",
+                "hangs": harm == "hang",
+                "code": [],
+            },
+            {
+                "name": "win",
+                "role": "good",
+                "help": "it wins",
+                "environment": "A=1",
+                "hangs": False,
+                "code": [],
+            },
+        ],
+    }
+    for name, harm, measure, expected in (
+        ("ten_times", "slow", "wall_ns", [5, 20]),
+        ("no_difference", "slow", "wall_ns", [1, 1]),
+        ("grows", "memory", "peak_rss_bytes", [0, 0]),
+        ("lies", "wrong", "wall_ns", [0, 0]),
+        ("sticks", "hang", "wall_ns", [0, 0]),
+        ("elsewhere", "slow", "wall_ns", [2, 3]),
+    )
+]
+
+
+def pitfall_cells(workers: int = 2) -> list[Cell]:
+    """Both variants of all of PITFALLS, as the program writes them: what they bring themselves is empty."""
+    empty = {name: "" for name in ("workload", "strategy", "delivery", "kernel", "format", "task_ns")}
+    return [
+        cell(
+            sweep="pitfalls.pitfalls", **empty, workers=workers, tasks=1, task_size=1, pitfall=pitfall["name"],
+            variant=variant["name"],
+        )
+        for pitfall in PITFALLS
+        for variant in pitfall["variants"]
+    ]  # fmt: skip
+
+
+def pitfall_wall_ns(a_cell: Cell) -> float:
+    """Losing takes ten times as long in ten_times, and as long elsewhere."""
+    return 10e6 if (a_cell["pitfall"], a_cell["variant"]) == ("ten_times", "lose") else 1e6
+
+
+def pitfall_status(a_cell: Cell) -> tuple[str, str]:
+    """What becomes of the bad variants that do not end well; elsewhere is where the cause is absent."""
+    if a_cell["pitfall"] == "elsewhere":
+        return "skipped", "it takes two CPUs"
+    if a_cell["variant"] != "lose":
+        return "ok", ""
+    return {
+        "lies": ("wrong_output", "answer 1 where 2 was expected"),
+        "sticks": ("timeout", "killed at its deadline of 2.0 s"),
+    }.get(a_cell["pitfall"], ("ok", ""))
+
+
 def write_run(folder: Path, rows: Iterable[Row], machine: dict[str, Any] | None = None) -> Path:
-    """The run's folder, with all three files."""
+    """The run's folder, with all its files."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "observations.csv").write_text(csv_text(rows), encoding="utf-8")
     (folder / "machine.json").write_text(
         json.dumps(MACHINE if machine is None else machine), encoding="utf-8"
     )
+    (folder / "pitfalls.json").write_text(json.dumps(PITFALLS), encoding="utf-8")
     (folder / "plan.toml").write_text('seed = 1\nrounds = 6\nsweeps = ["quick"]\n', encoding="utf-8")
     return folder
 
@@ -226,7 +301,7 @@ def full_cells(workers: int = 2) -> list[Cell]:
                 "delivery", workload="payload", kernel="", format="", delivery=delivery, tasks=256, task_size=size,
                 task_ns=size,
             )  # fmt: skip
-    return cells
+    return [*cells, *pitfall_cells(workers)]
 
 
 def main(argv: Sequence[str]) -> int:
