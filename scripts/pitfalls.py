@@ -41,6 +41,11 @@ LEFT_OUT: Final = (
         "interleaves its cells (docs/METHOD.md), and doctor and the quality figure show how much a machine drifts",
     ),
     (
+        "a hidden lock: Python threads on numpy's shared generator",
+        "whole programs, which are cells of the sweep `talk` beside each other: `python_threads`, "
+        "`python_threads_own_rng` and, for the interpreter's own lock, `python_threads_pure`",
+    ),
+    (
         "libgomp against libomp",
         "a property of the process, not of a variant; the axis `runtime` and LD_PRELOAD of LLVM's runtime measure it in "
         "any sweep",
