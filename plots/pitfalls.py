@@ -15,6 +15,7 @@ from plots import style
 from scripts import pitfalls, results, stats
 
 ROW_HEIGHT = 0.27  # inches
+TICK = "#B8C8D8"
 SHOWN = ("reproduced", "hang")  # how verdicts begin that say: it is here
 
 
@@ -31,7 +32,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         figure,
         f"Which ways to lose exist here? {here} of {len(found)} pitfalls show",
         "Bad variant over its cure, in the measure in which the harm shows (wall time unless the name says otherwise), paired by "
-        f"round; median and 95% interval by order statistics, {style.counts(counts)} per line. Grey band: what others saw. "
+        f"round; median and 95% interval by order statistics, {style.counts(counts)} per line. Pale band or tick: what others saw. "
         "Filled: reproduced, the interval lies above 1. Dotted: no difference. What hangs or is wrong has no ratio. "
         f"{style.describe_machine(run, rows)}",
         [ROW_HEIGHT * (len(found) + 0.6)],
@@ -66,7 +67,7 @@ def label(pitfall: dict[str, Any]) -> str:
 
 def words(one: pitfalls.Finding) -> str:
     """The verdict, cut where it would leave no room for the picture."""
-    verdict = one.verdict.partition(": killed")[0]
+    verdict = one.verdict.partition(": killed")[0].replace(": too few for an interval", "")
     return verdict if len(verdict) <= 46 else verdict[:45] + "…"
 
 
@@ -75,7 +76,11 @@ def draw_lines(axes: Any, facts: dict[str, dict[str, Any]], found: list[pitfalls
     for y, one in enumerate(found):
         low, high = (float(value) for value in facts[one.name]["expected"])
         if high > 0:
-            axes.barh(y, max(high - low, low * 0.04), left=low, height=0.72, color=style.BAND, zorder=1)
+            single = high <= low  # one value: a tick that can be seen, in place of a band
+            axes.barh(
+                y, low * 0.12 if single else high - low, left=low * 0.94 if single else low, height=0.72,
+                color=TICK if single else style.BAND, zorder=1,
+            )  # fmt: skip
             ends += [low, high]
         color = style.PALETTE[2] if one.verdict.startswith(SHOWN) else style.MUTED
         axes.text(
