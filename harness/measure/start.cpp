@@ -370,9 +370,10 @@ LaunchStart how_to_start(const LaunchOptions& asked) {
   LaunchOptions options = asked;
   options.cell = normalised(asked.cell);
   check_cell(options.cell);
-  const Strategy& strategy = find_by_name(strategies(), options.cell.strategy, "strategy");
   LaunchStart start;
-  if (strategy.start == Start::here || !options.cell.pitfall.empty()) return start;
+  if (!options.cell.pitfall.empty()) return start;  // it has no strategy
+  const Strategy& strategy = find_by_name(strategies(), options.cell.strategy, "strategy");
+  if (strategy.start == Start::here) return start;
   if (variable(kStartedVariable) == std::to_string(::getpid())) return start;
   switch (strategy.start) {
     case Start::openmp:
