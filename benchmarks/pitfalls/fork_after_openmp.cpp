@@ -65,7 +65,7 @@ constexpr Pitfall kForkAfterOpenmp{
         "it "
         "for ever.",
     .harm = Harm::hang,
-    .source = "libgomp's own documentation of fork; LLVM's libomp starts over in the child",
+    .source = "GCC bug 58378, a child process that hangs after fork; LLVM's libomp starts over in the child",
     .advice =
         "Fork all processes before the first parallel region (and before any library that uses OpenMP), or start them "
         "with exec (Python: the start methods spawn and forkserver).",
