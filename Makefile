@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-full report test test-long check format install clean configure build quality micro etl-table pitfalls fuzz regress gate-study history
+.PHONY: help bench bench-full report test test-long check format install package clean configure build quality micro etl-table pitfalls fuzz regress gate-study history
 
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
@@ -30,6 +30,7 @@ help:
 	@echo 'make etl-table  the ETL beside cp, its floor, Python and sox, as a table: about 4 minutes on an idle machine'
 	@echo 'make format     format all C++ and Python'
 	@echo 'make install    install the program under PREFIX (/usr/local), within DESTDIR if set'
+	@echo 'make package    a Debian package, in build/release'
 	@echo 'make clean      remove build/ and the cached test signals and outputs'
 	@echo
 	@echo 'JOBS=N: parallel jobs (all CPUs). ASSUME_YES=1: install missing packages by password-less sudo without asking.'
@@ -144,6 +145,13 @@ etl-table:
 format:
 	@scripts/bootstrap check
 	@scripts/check --fix format
+
+# The last line is the package's path.
+package:
+	@scripts/bootstrap bench package
+	@$(MAKE) build
+	@rm -f $(release)/*.deb && cd $(release) && cpack -G DEB >cpack.log 2>&1 || { cat cpack.log >&2; exit 1; }
+	@ls "$$PWD/$(release)"/*.deb
 
 install:
 	@scripts/bootstrap bench

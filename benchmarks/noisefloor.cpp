@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "benchmarks/completion.hpp"
 #include "benchmarks/doctor.hpp"
 #include "benchmarks/launch.hpp"
 #include "benchmarks/list.hpp"
@@ -74,6 +75,7 @@ int run(int argc, char** argv) {
   add_pitfall(app, status);
   add_launch(app, status);
   add_doctor(app, status);
+  add_completion(app, status);
   if (argc == 1) {
     fmt::print("{}", app.help());
     return static_cast<int>(ExitStatus::usage);

@@ -1,4 +1,5 @@
-# `make install`: the program, and what it looks for beside itself: sweeps and reference programs.
+# `make install`: the program, and what it looks for beside itself: sweeps and reference programs; the figures and the
+# report; man pages where help2man is, and completions of the command line.
 # SPDX-License-Identifier: MIT
 include(GNUInstallDirs)
 install(PROGRAMS "${CMAKE_BINARY_DIR}/noisefloor" DESTINATION "${CMAKE_INSTALL_BINDIR}")
@@ -13,3 +14,69 @@ install(
   FILES_MATCHING
   PATTERN "*.py"
   PATTERN "__pycache__" EXCLUDE)
+install(
+  DIRECTORY plots
+  DESTINATION "${CMAKE_INSTALL_DATADIR}/noisefloor"
+  FILES_MATCHING
+  PATTERN "*.py"
+  PATTERN "*.css"
+  PATTERN "*.js"
+  PATTERN "__pycache__" EXCLUDE)
+foreach(script __init__ results stats gate history)
+  install(FILES scripts/${script}.py DESTINATION "${CMAKE_INSTALL_DATADIR}/noisefloor/scripts")
+endforeach()
+install(FILES README.md CHANGELOG.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}" RENAME copyright)
+
+# Printed by the program itself, so that they say what it takes.
+set(printed "${CMAKE_BINARY_DIR}/installed")
+set(pages)
+find_program(HELP2MAN help2man)
+if(HELP2MAN)
+  foreach(command "" run list process pitfall launch doctor completion)
+    set(page "${printed}/noisefloor.1")
+    if(command)
+      set(page "${printed}/noisefloor-${command}.1")
+    endif()
+    add_custom_command(
+      OUTPUT "${page}"
+      COMMAND ${CMAKE_SOURCE_DIR}/scripts/man_page ${HELP2MAN} $<TARGET_FILE:noisefloor> "${page}" ${command}
+      DEPENDS noisefloor "${CMAKE_SOURCE_DIR}/scripts/man_page"
+      VERBATIM)
+    list(APPEND pages "${page}")
+  endforeach()
+  install(FILES ${pages} DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
+endif()
+foreach(shell bash zsh fish)
+  add_custom_command(
+    OUTPUT "${printed}/completion.${shell}"
+    COMMAND ${CMAKE_COMMAND} -E make_directory "${printed}"
+    COMMAND $<TARGET_FILE:noisefloor> completion ${shell} > "${printed}/completion.${shell}"
+    DEPENDS noisefloor
+    VERBATIM)
+endforeach()
+add_custom_target(noisefloor_printed ALL DEPENDS ${pages} "${printed}/completion.bash" "${printed}/completion.zsh"
+                                                 "${printed}/completion.fish")
+install(FILES "${printed}/completion.bash" DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions"
+        RENAME noisefloor)
+install(FILES "${printed}/completion.zsh" DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions"
+        RENAME _noisefloor)
+install(FILES "${printed}/completion.fish" DESTINATION "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d"
+        RENAME noisefloor.fish)
+
+# `make package`: a Debian package of the above.
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME noisefloor)
+set(CPACK_PACKAGE_CONTACT "noisefloor contributors <noisefloor@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "which way of running a batch of tasks is fastest here")
+set(CPACK_PACKAGE_DESCRIPTION
+    "Measures sequential, threaded, OpenMP, TBB, process-pool, io_uring and MPI runs of an audio ETL and of synthetic
+tasks, and adds Gaussian noise to collections of sound files.")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION sound)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "python3, python3-numpy, python3-pandas, python3-scipy, python3-matplotlib")
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "libomp5, openmpi-bin, sox")
+include(CPack)

@@ -8,6 +8,7 @@
 #   bench   `make bench`: its last line is the report of a run with observations and figures
 #   test    `make test`, in a checkout that belongs to somebody else
 #   ci      `.ci/run`
+#   package the Debian package, made on this machine: installs with what it declares, and runs for an ordinary user
 # Tests the last commit, not the working tree. Needs root, debootstrap and a Debian mirror (MIRROR); exit 77 without.
 # The base system and downloaded packages are kept in $BARE_CACHE, /var/cache/noisefloor-bare if unset. Everything is
 # mounted in a mount namespace of its own, which ends with the test however it ends.
@@ -20,8 +21,8 @@ mirror=${MIRROR:-http://deb.debian.org/debian}
 
 for step in "$@"; do
   case $step in
-    refuse | build | bench | test | ci) ;;
-    *) echo "bare_machine: no step is called $step; there are: refuse build bench test ci" >&2; exit 2 ;;
+    refuse | build | bench | test | ci | package) ;;
+    *) echo "bare_machine: no step is called $step; there are: refuse build bench test ci package" >&2; exit 2 ;;
   esac
 done
 skip() { echo "bare_machine: skipped: $1"; exit 77; }
@@ -71,6 +72,11 @@ mkdir "$root/home/user"
 GIT_CONFIG_GLOBAL=$root/tmp/gitconfig git clone --quiet --no-hardlinks "$top" "$root/home/user/noisefloor"
 rm "$root/tmp/gitconfig"
 
+if [[ " $* " = *" package "* ]]; then
+  make -C "$top" package >"$cache/package.log" 2>&1 || { tail -n 5 "$cache/package.log"; exit 1; }
+  cp "$(tail -n 1 "$cache/package.log")" "$root/tmp/noisefloor.deb"
+fi
+
 cat >"$root/tmp/steps" <<'INSIDE'
 set -euo pipefail
 clone=/home/user/noisefloor
@@ -116,6 +122,32 @@ test() {
 ci() {
   .ci/run | tee /tmp/ci.out
   tail -n 8 /tmp/ci.out | grep -q 'tests passed, 0 tests failed' || fail "the output does not end with ctest's summary"
+}
+
+package() {
+  apt-get -q update >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get -q install --yes /tmp/noisefloor.deb >/tmp/install.out 2>&1 ||
+    { tail -n 5 /tmp/install.out; fail "the package does not install"; }
+  cd /
+  mkdir -m 777 /tmp/user
+  cat >/tmp/user/steps <<'USER'
+set -euo pipefail
+export HOME=/tmp/user
+cd
+noisefloor --version
+noisefloor list strategies >strategies
+grep -q '^  fork_pool ' strategies
+python3 -c 'import wave; w = wave.open("in.wav", "wb"); w.setparams((1, 2, 8000, 0, "NONE", "")); w.writeframes(bytes(16000))'
+noisefloor process in.wav out.wav
+[ "$(stat -c %s in.wav)" = "$(stat -c %s out.wav)" ] && ! cmp -s in.wav out.wav
+run=$(noisefloor run quick --rounds 1 --filter 'workload=spin.*strategy=(sequential|openmp),')
+python3 /usr/share/noisefloor/plots/report.py "$run" >/dev/null
+grep -q '</html>' "$run/report.html"
+zcat -f /usr/share/man/man1/noisefloor-process.1* | grep -q snr-db
+bash -c 'source /usr/share/bash-completion/completions/noisefloor && complete -p noisefloor' >/dev/null
+USER
+  setpriv --reuid=65534 --regid=65534 --clear-groups bash /tmp/user/steps </dev/null ||
+    fail "the installed program does not run"
 }
 
 say "git and make, as after a git clone"
