@@ -120,7 +120,7 @@ class Giver {
   /// The next payload: valid until the next call. Throws Error.
   std::span<const std::byte> take(std::uint64_t number) {
     write_all(control_.parent.get(), bytes_of(number));
-    std::uint64_t answer = 0;
+    std::byte* answer = nullptr;  // where the payload lies in the other process
     switch (way_) {
       case Way::pipe:
       case Way::socketpair:
@@ -129,13 +129,11 @@ class Giver {
         return room_;
       case Way::process_vm_readv: {
         read_all(control_.parent.get(), bytes_of(answer));
-        std::uint64_t there = answer;
         all_of(room_, "process_vm_readv", [&](std::byte* at, std::size_t left) {
           const iovec here{at, left};
-          const iovec other{reinterpret_cast<void*>(there),
-                            left};  // NOLINT(performance-no-int-to-ptr): of another process
+          const iovec other{answer, left};
           const ssize_t got = ::process_vm_readv(process_.pid(), &here, 1, &other, 1, 0);
-          if (got > 0) there += static_cast<std::uint64_t>(got);
+          if (got > 0) answer += got;
           return got;
         });
         return room_;
@@ -158,7 +156,7 @@ class Giver {
     for (std::uint64_t number = 0;;) {
       read_all(control_.child.get(), bytes_of(number));
       stamp(payload, number);
-      auto answer = reinterpret_cast<std::uint64_t>(payload.data());
+      std::byte* answer = payload.data();
       switch (way_) {
         case Way::pipe:
         case Way::socketpair:
