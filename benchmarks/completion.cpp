@@ -146,6 +146,7 @@ void print_bash(const Command& top, const std::vector<Command>& commands) {
     fmt::print("if [[ $cur == -* ]]; then words='{}'; else words=\"{}\"; fi ;;\n", joined(options), positional);
   };
   std::vector<std::string> names;
+  names.reserve(commands.size());
   for (const Command& command : commands) names.push_back(command.name);
   fmt::print("    '') ");
   print_words(top, names);

@@ -46,6 +46,7 @@ Answer run_with(Bench& bench, std::uint32_t chunk_size) {
     next = chunk.last;
   };
   std::vector<pollfd> ends;
+  ends.reserve(channels.size());
   for (const Channel& channel : channels) ends.push_back({channel.ours.get(), POLLIN, 0});
   for (int ahead = 0; ahead < 4; ++ahead) {
     for (const Channel& channel : channels) give(channel);

@@ -20,7 +20,8 @@ Answer run_with(int outer, int inner) {
     Answer own = 0;
     // As a library does that is called by the task and does not know that all CPUs are taken.
 #pragma omp parallel for num_threads(inner) reduction(+ : own)
-    for (int i = 0; i < kItems; ++i) own += spin(static_cast<std::uint64_t>(task * kItems + i), 200);
+    for (int i = 0; i < kItems; ++i)
+      own += spin(static_cast<std::uint64_t>(task) * kItems + static_cast<std::uint64_t>(i), 200);
     sum += own;
   }
   return sum;

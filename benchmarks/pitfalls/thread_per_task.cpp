@@ -17,8 +17,9 @@ constexpr std::uint64_t kSteps = 2'000;  // about 2 µs
 Answer thread_each(Bench& bench) {
   std::atomic<Answer> sum{0};
   for (int first = 0; first < kTasks; first += bench.workers) {
-    in_threads(bench, std::min(bench.workers, kTasks - first),
-               [&](int i) { sum += spin(static_cast<std::uint64_t>(first + i), kSteps); });
+    in_threads(bench, std::min(bench.workers, kTasks - first), [&, number = static_cast<std::uint64_t>(first)](int i) {
+      sum += spin(number + static_cast<std::uint64_t>(i), kSteps);
+    });
   }
   return sum;
 }

@@ -54,6 +54,7 @@ Answer threads(Bench& bench) {
     for (std::uint32_t i = next++; i < kItems; i = next++) numbers.y[i] = numbers.x[i] * 10;
   };
   std::vector<std::jthread> team;
+  team.reserve(static_cast<std::size_t>(bench.workers));
   for (int worker = 0; worker < bench.workers; ++worker) team.emplace_back(work);
   team.clear();  // joins
   return taken(numbers.y);

@@ -56,6 +56,7 @@ Answer as_float(Bench& bench) {
   std::vector<float> samples(static_cast<std::size_t>(kFrames));
   sf_readf_float(open(path_in(bench), SFM_READ).get(), samples.data(), kFrames);
   std::vector<std::int16_t> scaled;
+  scaled.reserve(samples.size());
   for (const float sample : samples) scaled.push_back(static_cast<std::int16_t>(std::lrint(sample * 32767)));
   return loudest(scaled);
 }
