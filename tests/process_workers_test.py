@@ -22,7 +22,8 @@ from typing import Any, Iterator
 PROGRAM = ""
 STRATEGIES = ("process_per_task", "fork_pool", "fork_pool_shm")
 FILES = 8
-LARGE = 4_000_000  # samples: a worker is busy with such a file for long enough to be seen
+LARGE = 8_000_000  # samples: a worker is busy with such a file for long enough to be seen,
+SLOWLY = ("--kernel", "scalar")  # with a slow kernel
 
 
 def wav(samples: int, seed: int) -> bytes:
@@ -76,7 +77,7 @@ class Workers(unittest.TestCase):
             (cls.sounds / f"{index}.wav").write_bytes(wav(LARGE if index % 2 else 20_000, index))
         whole = cls.top / "whole"
         subprocess.run(
-            [PROGRAM, "process", cls.sounds, whole, "--strategy", "sequential"],
+            [PROGRAM, "process", cls.sounds, whole, "--strategy", "sequential", *SLOWLY],
             check=True,
             capture_output=True,
         )
@@ -98,6 +99,7 @@ class Workers(unittest.TestCase):
             strategy,
             "--workers",
             "2",
+            *SLOWLY,
         ]
         return subprocess.Popen(
             [*map(os.fspath, command), "--manifest", os.fspath(self.manifest), *arguments],
@@ -176,10 +178,10 @@ class Workers(unittest.TestCase):
         for strategy in STRATEGIES:
             with self.subTest(strategy):
                 self.setUp()
-                process = self.start(strategy, "--task-timeout", "1")
+                process = self.start(strategy, "--task-timeout", "3")
                 for _ in self.victims(process, "/5.wav"):
                     break
-                self.assertIn("made no progress for 1 s, and was killed", self.finish(process))
+                self.assertIn("made no progress for 3 s, and was killed", self.finish(process))
                 self.assert_complete()
 
     def test_a_file_that_kills_its_workers_is_a_failed_input(self) -> None:

@@ -185,7 +185,12 @@ TEST_F(RunTest, TwoBuildsAndACopyTakeTurnsFromPathsOfEqualLength) {
 TEST_F(RunTest, HeadIsAnotherProgramWhereOneIsGiven) {
   write("tiny.toml", kTiny);
   fs::copy_file(NOISEFLOOR_PROGRAM, folder_ + "/other");
-  std::ofstream(folder_ + "/other", std::ios::app) << "another build: other bytes";
+  // The linker's build id, in a note of 20 bytes by "GNU": another one.
+  std::string bytes = read(folder_ + "/other");
+  const std::size_t note = bytes.find(std::string("\x14\0\0\0\3\0\0\0GNU\0", 12));
+  ASSERT_NE(note, std::string::npos);
+  bytes[note + 12] = static_cast<char>(bytes[note + 12] ^ 1);
+  std::ofstream(folder_ + "/other", std::ios::binary) << bytes;
   const Result result = program({"run", "tiny.toml", "--out", "runs", "--head", "other", "--base", NOISEFLOOR_PROGRAM});
   ASSERT_EQ(result.status, 0) << result.err;
   std::map<std::string, std::set<std::string>> builds;

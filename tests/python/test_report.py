@@ -287,6 +287,7 @@ class Tables(Folder):
         run = self.load(synthetic.observations(synthetic.full_cells(2)))
         text = report.ranking(run.observations)
         launches = results.launch_values(run.observations, "wall_ns")
+        launches = launches[launches["pitfall"] == ""]  # variants have a table of their own
         self.assertEqual(text.count("<tr>") - 1, len(launches[["sweep", "cell_id"]].drop_duplicates()))
         self.assertIn("×1.00", text)
 
