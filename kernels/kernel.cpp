@@ -56,14 +56,14 @@ Kernel row(std::string_view name, std::string_view help, std::string_view unavai
 }  // namespace
 
 std::span<const Kernel> kernels() noexcept {
-  static const std::array<Kernel, 6> table{{
+  static const std::array table{
       row("avx512", "16 lanes in one 512-bit register (xsimd)", avx512_lacks(), avx512_code()),
       row("avx2", "16 lanes in two 256-bit registers (xsimd)", avx2_lacks(), avx2_code()),
       row("neon64", "16 lanes in four 128-bit registers (xsimd)", neon64_lacks(), neon64_code()),
       row("omp_simd", "the scalar loops under #pragma omp simd, for AVX2 on x86-64", omp_simd_lacks(), kOmpSimdCode),
       row("scalar", "the definition, one lane after the other", "", scalar_fma() ? kScalarCode : kScalarLibmCode),
       row("naive", "std::normal_distribution over std::mt19937: other noise, seeded per file", "", kNaiveCode),
-  }};
+  };
   return table;
 }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -35,6 +36,23 @@ MUTED: Final = "#666666"
 BAND: Final = "#E8EEF4"
 GRID: Final = "#DDDDDD"
 PAPER: Final = "#FFFFFF"
+
+# What each of these is on a dark page; report.css has the same.
+DARK_PAPER: Final = "#16181b"
+DARK_FIRST: Final = "#f4f4f4"
+DARK: Final = {
+    PAPER: DARK_PAPER,
+    INK: "#e8e8e8",
+    MUTED: "#a8a8a8",
+    GRID: "#3a3d42",
+    BAND: "#23303c",
+    **dict(
+        zip(
+            PALETTE,
+            (DARK_FIRST, "#4aa3df", "#f0853d", "#27c79a", "#e5a3c6", "#86cdf5", "#f5bb45", "#c9ac3d"),
+        )
+    ),
+}
 
 # In the order of the program's table; any other strategy takes the next place.
 STRATEGIES: Final = (
@@ -615,6 +633,14 @@ def write(figure: Figure, folder: Path, name: str) -> list[Path]:
             temporary.unlink(missing_ok=True)
         written.append(path)
     return written
+
+
+def darkened(svg: str) -> str:
+    """A figure written as SVG in this style, for a dark page; colours that are not of the style stay."""
+    other = {light.lower(): dark for light, dark in DARK.items()}
+    svg = re.sub(r"#[0-9a-f]{6}\b", lambda match: other.get(match.group(), match.group()), svg)
+    # matplotlib leaves out the colour of what is filled with black.
+    return svg.replace("<svg ", f'<svg fill="{DARK_FIRST}" ', 1)
 
 
 # Lists of cells with a dot for each measure: how most figures of single values look.

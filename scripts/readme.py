@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Splices the findings of the committed reference run into README.md, or checks that they are the ones there.
+"""Writes what README.md shows of the committed reference runs, figures included; or checks that it is there.
+
+`--take RUN` makes a run the reference of its sweep first: results/reference/quick and results/reference/pitfalls are what
+the README is made of.
 
 SPDX-License-Identifier: MIT
 """
@@ -7,7 +10,11 @@ SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import argparse
+import gzip
+import io
+import json
 import math
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -20,12 +27,17 @@ if __name__ == "__main__":
 
 import pandas as pd
 
-from scripts import results, stats
+from plots import all as figures
+from plots import style
+from scripts import pitfalls, results, stats
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-REFERENCE: Final = ROOT / "results" / "reference" / "quick"
-BEGIN: Final = "<!-- findings: written by scripts/readme.py from {} -->"
-END: Final = "<!-- end of findings -->"
+REFERENCES: Final = ROOT / "results" / "reference"
+BEGIN: Final = "<!-- {}: written by scripts/readme.py -->"
+END: Final = "<!-- end of {} -->"
+# The figure of each reference run that the README shows, for light and dark pages.
+SHOWN: Final = {"quick": "granularity", "pitfalls": "pitfalls"}
+GALLERY: Final = 12  # pitfalls that have a line: those that cost most
 
 
 class Cells:
@@ -198,41 +210,239 @@ def findings(run: results.Run) -> str:
     return "\n".join(lines)
 
 
-def spliced(text: str, table: str, source: str) -> str:
-    """`text` with what stands between the markers replaced by `table`."""
-    begin = BEGIN.format(source)
-    if text.count(begin) != 1 or text.count(END) != 1 or text.index(begin) > text.index(END):
+def gallery(run: results.Run) -> str:
+    """The pitfalls as Markdown: those that cost most here, those that hang or are wrong, and those that do no harm."""
+    facts = {str(one["name"]): one for one in pitfalls.facts_of(run)}
+    found = pitfalls.findings(list(facts.values()), run.observations)
+    if not found:
+        raise results.ResultsError(f"{run.path}: no rows of a pitfall: measure the sweep pitfalls")
+
+    def line(one: pitfalls.Finding, verdict: str) -> str:
+        where = f"[{one.name}](docs/PITFALLS.md#{one.name})"
+        return f"| {where} | {pitfalls.cell(str(facts[one.name]['lesson']))} | {pitfalls.cell(verdict)} |"
+
+    costly = [one for one in found if one.ratio is not None and one.verdict.startswith("reproduced")]
+    costly.sort(key=lambda one: -one.ratio.median if one.ratio is not None else 0.0)
+    broken = [one for one in found if one.ratio is None and one.verdict.startswith(("reproduced", "hang"))]
+    lines = ["| pitfall | why it loses | here |", "| --- | --- | --- |"]
+    lines += [line(one, pitfalls.ratio_text(one.ratio)) for one in costly[:GALLERY] if one.ratio is not None]
+    lines += [line(one, "hangs" if one.verdict.startswith("hang") else "wrong") for one in broken]
+    others = [f"`{one.name}`" for one in costly[GALLERY:]]
+    unseen = [f"`{one.name}` ({pitfalls.cell(one.verdict)})" for one in found if one not in costly + broken]
+    rounds = int(run.observations["round"].nunique())
+    lines += [
+        "",
+        f"What the bad variant takes over its cure, in {plural(rounds, 'round')}; median, 95% interval.",
+    ]
+    if others:
+        lines += ["", f"Smaller, but there: {', '.join(others)}."]
+    if unseen:
+        lines += ["", f"Not shown by this run: {'; '.join(unseen)}."]
+    return "\n".join(lines)
+
+
+def size(amount: float) -> str:
+    """ "1.20 GB"."""
+    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if amount >= factor:
+            return f"{number(amount / factor)} {unit}"
+    return f"{amount:.0f} bytes"
+
+
+def duration(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+
+
+def costs(path: Path) -> str:
+    """What scripts/costs.py has measured of the two commands, as Markdown."""
+    if not path.exists():
+        return (
+            "What they take in time, download and disk: `scripts/costs.py` measures it on a machine; no measurement is "
+            "committed."
+        )
+    try:
+        measured = json.loads(path.read_text(encoding="utf-8"))
+        lines = ["| from a fresh clone | time | download | disk |", "| --- | --- | --- | --- |"]
+        for name, one in measured["commands"].items():
+            lines.append(
+                f"| `make {name}` | {duration(one['seconds'])} | {size(one['clone_bytes'])} of clone, "
+                f"{size(one['package_download_bytes'])} of packages | {size(one['disk_bytes'])}, "
+                f"{size(one['package_disk_bytes'])} of packages |"
+            )
+        return "\n".join(
+            [
+                *lines,
+                "",
+                f"Time without installing packages, which the network decides; packages beyond a minimal Debian 12. "
+                f"{measured['cpu']}, {plural(measured['cpus'], 'CPU')}, commit {measured['git_sha'][:12]}; "
+                "`scripts/costs.py` measures it.",
+            ]
+        )
+    except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise results.ResultsError(f"{path}: {error!r}: write it again with scripts/costs.py") from None
+
+
+def drawn(run: results.Run, only: Sequence[str] = ()) -> dict[str, str]:
+    """The figures of a run as SVG, by file name; those that the README shows in dark, too. What cannot be drawn is
+    absent."""
+
+    def svg(picture: style.Picture, drawing: figures.Drawing) -> str:
+        sink = io.StringIO()
+        picture.savefig(sink, format="svg", metadata={"Date": None, "Creator": None})
+        return sink.getvalue()
+
+    found = {}
+    for outcome in figures.outcomes(run, svg, only):
+        if outcome.value is None:
+            continue
+        name = outcome.drawing.name
+        found[f"{name}.svg"] = outcome.value
+        if name in SHOWN.values():
+            found[f"{name}-dark.svg"] = style.darkened(outcome.value)
+    return found
+
+
+def shown(run: results.Run, sweep: str) -> dict[str, str]:
+    """Those of drawn() that the README shows. ResultsError if they cannot be drawn."""
+    found = drawn(run, [SHOWN[sweep]])
+    if f"{SHOWN[sweep]}.svg" not in found:
+        raise results.ResultsError(f"{run.path}: its figure {SHOWN[sweep]} cannot be drawn: measure {sweep}")
+    return found
+
+
+def take(path: Path, references: Path) -> Path:
+    """Makes the run in `path` the reference of its sweep: plan, machine and rows, gzipped. A run that the README cannot
+    be made of is refused, and the old one stays. Returns the new folder."""
+    run = results.load(path)
+    sweeps = {str(name).partition(".")[0] for name in run.observations["sweep"]}
+    sweep = next(iter(sweeps), "")
+    if len(sweeps) != 1 or sweep not in SHOWN:
         raise results.ResultsError(
-            f"README.md must hold the line '{begin}' and, after it, '{END}', once each"
+            f"{path}: its sweeps are {', '.join(sorted(sweeps))}; a reference is a run of {' or '.join(SHOWN)} alone"
+        )
+    new, target, old = references / f".{sweep}.new", references / sweep, references / f".{sweep}.old"
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    new.mkdir(parents=True)
+    try:
+        for name in ("plan.toml", "machine.json", "pitfalls.json"):
+            if (run.path / name).exists():
+                shutil.copyfile(run.path / name, new / name)
+        plain, packed = run.path / "observations.csv", run.path / "observations.csv.gz"
+        text = plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
+        with open(new / "observations.csv.gz", "wb") as file:
+            # Neither time nor name: the same rows give the same bytes.
+            with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as sink:
+                sink.write(text)
+        taken = results.load(new)
+        findings(taken) if sweep == "quick" else gallery(taken)
+        shown(taken, sweep)
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return target
+
+
+def spliced(text: str, name: str, body: str) -> str:
+    """`text` with what stands between the markers of `name` replaced by `body`."""
+    begin, end = BEGIN.format(name), END.format(name)
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise results.ResultsError(
+            f"README.md must hold the line '{begin}' and, after it, '{end}', once each"
         )
     head, rest = text.split(begin)
-    return f"{head}{begin}\n{table}\n{END}{rest.split(END)[1]}"
+    return f"{head}{begin}\n{body}\n{end}{rest.split(end)[1]}"
+
+
+def picture(sweep: str, words: str) -> str:
+    """A figure that follows the page's colours, as GitHub and browsers show it."""
+    path = f"results/reference/{sweep}/plots/{SHOWN[sweep]}"
+    return "\n".join(
+        [
+            "<picture>",
+            f'  <source media="(prefers-color-scheme: dark)" srcset="{path}-dark.svg">',
+            f'  <img alt="{words}" src="{path}.svg">',
+            "</picture>",
+        ]
+    )
+
+
+def written(text: str, references: Path) -> str:
+    """README.md as the reference runs make it. Without a run of pitfalls its section says so."""
+    quick = results.load(references / "quick")
+    text = spliced(
+        text, "picture", picture("quick", "Efficiency over task granularity on the reference machine")
+    )
+    text = spliced(text, "costs", costs(references / "costs.json"))
+    text = spliced(text, "findings", findings(quick))
+    if not (references / "pitfalls").is_dir():
+        return spliced(
+            text, "pitfalls", "No run of them is committed yet: `make pitfalls` measures them here."
+        )
+    body = gallery(results.load(references / "pitfalls"))
+    image = picture("pitfalls", "How much each pitfall costs on the reference machine")
+    return spliced(text, "pitfalls", f"{image}\n\n{body}")
 
 
 def main(argv: Sequence[str]) -> int:
+    """Exit status: 0; 1 if --check finds a difference; 2 if a run cannot be read, or shows too little."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if README.md differs")
     parser.add_argument("--run", type=Path, help="print the findings of another run instead")
+    parser.add_argument(
+        "--take",
+        metavar="RUN",
+        type=Path,
+        action="append",
+        default=[],
+        help="make this run a reference first",
+    )
     arguments = parser.parse_args(argv)
+    if arguments.take and (arguments.check or arguments.run is not None):
+        parser.error("--take writes: leave --check and --run out")
     try:
         if arguments.run is not None:
             print(findings(results.load(arguments.run)))
             return 0
+        for path in arguments.take:
+            print(take(path, REFERENCES))
         readme = ROOT / "README.md"
         text = readme.read_text(encoding="utf-8")
-        wanted = spliced(text, findings(results.load(REFERENCE)), str(REFERENCE.relative_to(ROOT)))
+        wanted = written(text, REFERENCES)
+        differs = [] if wanted == text else ["README.md"]
+        for sweep in SHOWN:
+            if not (REFERENCES / sweep).is_dir():
+                continue
+            run = results.load(REFERENCES / sweep)
+            plots = REFERENCES / sweep / "plots"
+            found = shown(run, sweep)
+            differs += [
+                f"results/reference/{sweep}/plots/{name}"
+                for name, svg in found.items()
+                if not (plots / name).exists() or (plots / name).read_text(encoding="utf-8") != svg
+            ]
+            if not arguments.check:
+                found |= drawn(run)
+                shutil.rmtree(plots, ignore_errors=True)
+                plots.mkdir()
+                for name, svg in found.items():
+                    (plots / name).write_text(svg, encoding="utf-8")
     except results.ResultsError as error:
         print(f"readme.py: {error}", file=sys.stderr)
         return error.status
-    if wanted == text:
-        return 0
     if arguments.check:
-        print(
-            "README.md does not show the findings of the reference run: run scripts/readme.py",
-            file=sys.stderr,
-        )
-        return 1
-    readme.write_text(wanted, encoding="utf-8")
+        if differs:
+            print(
+                f"not what the reference runs make: {', '.join(differs)}: run scripts/readme.py",
+                file=sys.stderr,
+            )
+        return 1 if differs else 0
+    if wanted != text:
+        readme.write_text(wanted, encoding="utf-8")
     return 0
 
 

@@ -1,15 +1,19 @@
-"""The README's table says what the reference run found, and neither more nor less.
+"""The README says what the reference run found, and neither more nor less.
 
 SPDX-License-Identifier: MIT
 """
 
 from __future__ import annotations
 
+import gzip
+import json
+import re
 import tempfile
 import unittest
 from pathlib import Path
 from typing import Any
 
+from plots import style
 from scripts import readme, results
 from tests.python import synthetic
 
@@ -95,12 +99,124 @@ class Findings(unittest.TestCase):
 
 class Splice(unittest.TestCase):
     def test_only_what_stands_between_the_markers_changes(self) -> None:
-        begin = readme.BEGIN.format("x")
-        text = f"before\n{begin}\nold\n{readme.END}\nafter\n"
-        self.assertEqual(readme.spliced(text, "new", "x"), f"before\n{begin}\nnew\n{readme.END}\nafter\n")
-        for broken in ("", begin, f"{readme.END}\n{begin}", text + text):
+        begin, end = readme.BEGIN.format("x"), readme.END.format("x")
+        text = f"before\n{begin}\nold\n{end}\nafter\n"
+        self.assertEqual(readme.spliced(text, "x", "new"), f"before\n{begin}\nnew\n{end}\nafter\n")
+        for broken in ("", begin, f"{end}\n{begin}", text + text):
             with self.assertRaises(results.ResultsError):
-                readme.spliced(broken, "new", "x")
+                readme.spliced(broken, "x", "new")
+
+
+PAGE = "".join(
+    f"{readme.BEGIN.format(name)}\n{readme.END.format(name)}\n"
+    for name in ("picture", "costs", "findings", "pitfalls")
+)
+
+
+class References(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.top = Path(temporary.name)
+        self.references = self.top / "reference"
+
+    def run_of(self, sweep: str) -> Path:
+        if sweep == "quick":
+            rows = synthetic.observations(cells(), wall_ns, rounds=6, noise=0.001)
+        else:
+            rows = synthetic.observations(
+                synthetic.pitfall_cells(),
+                synthetic.pitfall_wall_ns,
+                rounds=6,
+                status=synthetic.pitfall_status,
+            )
+        return synthetic.write_run(self.top / sweep, rows, MACHINE)
+
+    def test_a_run_that_is_taken_is_the_reference_of_its_sweep_and_the_same_bytes_again(self) -> None:
+        for sweep in ("quick", "pitfalls"):
+            run = self.run_of(sweep)
+            target = readme.take(run, self.references)
+            self.assertEqual(target, self.references / sweep)
+            packed = (target / "observations.csv.gz").read_bytes()
+            self.assertEqual(gzip.decompress(packed), (run / "observations.csv").read_bytes())
+            readme.take(target, self.references)
+            self.assertEqual((target / "observations.csv.gz").read_bytes(), packed)
+        self.assertEqual(sorted(path.name for path in self.references.iterdir()), ["pitfalls", "quick"])
+        text = readme.written(PAGE, self.references)
+        self.assertIn("`std_thread` with 2 workers", text)
+        self.assertIn("[ten_times](docs/PITFALLS.md#ten_times)", text)
+
+    def test_a_run_that_shows_too_little_is_refused_and_the_reference_stays(self) -> None:
+        target = readme.take(self.run_of("quick"), self.references)
+        before = (target / "observations.csv.gz").read_bytes()
+        rows = synthetic.observations(synthetic.quick_cells(), rounds=6)
+        poor = synthetic.write_run(self.top / "poor", rows, MACHINE)
+        with self.assertRaises(results.ResultsError):
+            readme.take(poor, self.references)
+        other = synthetic.write_run(
+            self.top / "other", synthetic.observations([synthetic.cell(sweep="chunk.chunk")]), MACHINE
+        )
+        with self.assertRaisesRegex(results.ResultsError, "a run of quick or pitfalls alone"):
+            readme.take(other, self.references)
+        self.assertEqual((target / "observations.csv.gz").read_bytes(), before)
+        self.assertEqual([path.name for path in self.references.iterdir()], ["quick"])
+
+    def test_without_a_run_of_pitfalls_the_page_says_so(self) -> None:
+        readme.take(self.run_of("quick"), self.references)
+        self.assertIn("No run of them is committed yet", readme.written(PAGE, self.references))
+
+    def test_every_pitfall_of_a_run_has_its_place(self) -> None:
+        text = readme.gallery(results.load(self.run_of("pitfalls")))
+        self.assertRegex(
+            text, r"\| \[ten_times\]\(docs/PITFALLS.md#ten_times\) \| .+ \| ×(10\.\d|9\.\d\d) \["
+        )
+        self.assertRegex(text, r"\[sticks\].* \| hangs \|")
+        self.assertRegex(text, r"\[lies\].* \| wrong \|")
+        self.assertRegex(text, r"Not shown by this run: .*`elsewhere` \(not applicable: it takes two CPUs\)")
+
+    def test_costs_are_those_of_the_file_or_said_to_be_missing(self) -> None:
+        path = self.top / "costs.json"
+        self.assertIn("no measurement is committed", readme.costs(path))
+        one = {
+            "seconds": 247.4,
+            "clone_bytes": 2_500_000,
+            "package_download_bytes": 210_000_000,
+            "package_disk_bytes": 1_100_000_000,
+            "disk_bytes": 640_000_000,
+        }
+        facts = {"cpu": "A CPU", "cpus": 2, "git_sha": "0123456789abcdef", "commands": {"bench": one}}
+        path.write_text(json.dumps(facts), encoding="utf-8")
+        self.assertIn(
+            "| `make bench` | 4 min 7 s | 2.50 MB of clone, 210 MB of packages | 640 MB, 1.10 GB of packages |",
+            readme.costs(path),
+        )
+        path.write_text("{}", encoding="utf-8")
+        with self.assertRaisesRegex(results.ResultsError, "scripts/costs.py"):
+            readme.costs(path)
+
+
+class Dark(unittest.TestCase):
+    def test_the_colours_are_those_of_the_report(self) -> None:
+        css = (readme.ROOT / "plots" / "report.css").read_text(encoding="utf-8")
+        dark = css[css.index("@media (prefers-color-scheme: dark)") :]
+        found = dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", dark[: dark.index("}")]))
+        names = {
+            style.PAPER: "paper",
+            style.INK: "ink",
+            style.MUTED: "muted",
+            style.GRID: "grid",
+            style.BAND: "band",
+        }
+        names |= {color: f"s{i}" for i, color in enumerate(style.PALETTE)}
+        self.assertEqual({light: found[name] for light, name in names.items()}, style.DARK)
+
+    def test_every_colour_of_the_style_changes_and_no_other(self) -> None:
+        svg = '<svg a="1"><path style="fill: #0072b2; stroke: #123456"/><path style="fill: #ffffff"/></svg>'
+        self.assertEqual(
+            style.darkened(svg),
+            '<svg fill="#f4f4f4" a="1"><path style="fill: #4aa3df; stroke: #123456"/>'
+            '<path style="fill: #16181b"/></svg>',
+        )
 
 
 if __name__ == "__main__":
