@@ -314,7 +314,9 @@ std::string linker_build_id() {
         for (int i = 0; i < object->dlpi_phnum; ++i) {
           const auto& header = object->dlpi_phdr[i];
           if (header.p_type != PT_NOTE) continue;
-          const auto* note = reinterpret_cast<const unsigned char*>(object->dlpi_addr + header.p_vaddr);
+          // The linker gives addresses as numbers, and there is no pointer into the segment to start from.
+          const auto* note =  // NOLINTNEXTLINE(performance-no-int-to-ptr)
+              reinterpret_cast<const unsigned char*>(object->dlpi_addr + header.p_vaddr);
           const std::size_t align = header.p_align == 8 ? 8 : 4;
           const auto padded = [&](std::size_t size) { return (size + align - 1) / align * align; };
           for (const unsigned char* end = note + header.p_memsz; note + sizeof(ElfW(Nhdr)) <= end;) {
