@@ -175,12 +175,42 @@ def kernels(run: results.Run) -> Iterator[str]:
             yield f"| {what}: `{name}` against `naive` | {times(estimate)} as fast{verdict(estimate)} |"
 
 
+def measured(run: results.Run, group: str) -> bool:
+    """Whether the run has the group: runs of before it was thought of are runs, too."""
+    return not results.select_group(run.observations, group).empty
+
+
+def limit(run: results.Run) -> Iterator[str]:
+    if not measured(run, "limit"):
+        return
+    cells = Cells(run, "limit")
+    for strategy in ("sequential", "std_thread"):
+        etl, copy = (cells.where(workload=name, strategy=strategy) for name in ("etl", "copy"))
+        cost = cells.ratio(etl, copy)
+        yield f"| The ETL against a plain copy of the same files (`{strategy}`) | {times(cost)} as long{verdict(cost)} |"
+
+
+def reference(run: results.Run) -> Iterator[str]:
+    if not measured(run, "reference"):
+        return
+    cells = Cells(run, "reference")
+    ours, python = (cells.where(strategy=name) for name in ("std_thread", "python_pool_map"))
+    tasks = int(ours["tasks"].iloc[0])
+    estimate = cells.ratio(python, ours)
+    yield (
+        f"| ETL of {plural(tasks, 'file')}: `std_thread` against Python's `Pool.map` with scipy and numpy | "
+        f"{times(estimate)} as fast{verdict(estimate)} |"
+    )
+
+
 SECTIONS: Final[tuple[Callable[[results.Run], Iterator[str]], ...]] = (
     scaling,
     one_file,
     granularity,
     chunk,
     kernels,
+    limit,
+    reference,
 )
 
 

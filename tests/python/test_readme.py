@@ -35,6 +35,11 @@ def cells(workers: int = 2) -> list[synthetic.Cell]:
     for kernel in ("naive", "scalar", "avx2"):
         found.append(synthetic.cell(sweep="quick.kernels", workload="noise", kernel=kernel))
         found.append(synthetic.cell(sweep="quick.kernels_etl", kernel=kernel))
+    for strategy, count in (("sequential", 1), ("std_thread", workers)):
+        own: synthetic.Cell = {"sweep": "quick.limit", "strategy": strategy, "workers": count}
+        found += [synthetic.cell(**own), synthetic.cell(**own, workload="copy", kernel="")]
+    for strategy in ("std_thread", "python_pool_map"):
+        found.append(synthetic.cell(sweep="quick.reference", strategy=strategy, workers=workers))
     return found
 
 
@@ -43,7 +48,13 @@ def wall_ns(cell: synthetic.Cell) -> float:
     wall = synthetic.model_wall_ns(cell)
     if cell["tasks"] == 1:
         wall *= cell["workers"]
-    return wall * (2.5 if cell["strategy"] == "openmp" else 4 if cell["kernel"] == "naive" else 1)
+    return wall * (
+        2.5
+        if cell["strategy"] == "openmp"
+        else 4
+        if cell["kernel"] == "naive" or cell["strategy"] == "python_pool_map"
+        else 1
+    )
 
 
 class Findings(unittest.TestCase):
@@ -70,7 +81,19 @@ class Findings(unittest.TestCase):
         slow = self.line(lines, "24 files of 10 s", "openmp")
         self.assertRegex(slow, r"^0\.(79|80)× \[0\.\d\d–0\.\d\d\] as fast$")
         self.assertRegex(self.line(lines, "Noise in memory", "avx2"), r"^(3\.9|4\.0)\d× ")
+        self.assertRegex(self.line(lines, "Pool.map"), r"^(3\.9|4\.0)\d× ")
+        self.assertRegex(
+            self.line(lines, "plain copy", "sequential"), r"^(0\.99|1\.00)× .* as long; may be noise"
+        )
         self.assertIn("with 2 workers", "".join(lines))
+
+    def test_what_a_run_did_not_measure_has_no_line(self) -> None:
+        some = [one for one in cells() if one["sweep"] not in ("quick.limit", "quick.reference")]
+        rows = synthetic.observations(some, wall_ns, rounds=6, noise=0.001)
+        synthetic.write_run(self.folder, rows, MACHINE)
+        text = readme.findings(results.load(self.folder))
+        self.assertNotIn("Pool.map", text)
+        self.assertNotIn("plain copy", text)
 
     def test_the_threshold_of_the_model_is_found(self) -> None:
         # 1 µs for each task: 50% at 1 µs, 91% at 10 µs; a straight line over the logarithm has 75% at 4.08 µs.
