@@ -79,9 +79,12 @@ ExitStatus run(Arguments& arguments) {
   arguments.options.cell = parse_cell(arguments.cell);
   if (!arguments.expect.empty()) arguments.options.expected_digest = digest_of(arguments.expect);
   const LaunchOptions& options = arguments.options;
-  start_with_environment(options.cell);
-  const LaunchStart start = how_to_start(options);
-  if (!start.command.empty()) become(start);
+  LaunchStart start;
+  if (options.team == nullptr) {
+    start_with_environment(options.cell);
+    start = how_to_start(options);
+    if (!start.command.empty()) become(start);
+  }
   const auto rows = start.skipped.empty() ? launch(options, pitfalls())
                                           : skipped_rows(normalised(options.cell), options.seed, start.skipped);
   fmt::print("{}\n", csv_header());
@@ -97,9 +100,10 @@ ExitStatus run(Arguments& arguments) {
 
 }  // namespace
 
-void add_launch(CLI::App& app, int& status) {
+void add_launch(CLI::App& app, int& status, Team* team) {
   auto* command = app.add_subcommand("launch", "Measure one cell in this process; print its rows as CSV");
   const auto arguments = std::make_shared<Arguments>();
+  arguments->options.team = team;
   command->add_option("--protocol", arguments->protocol, "Launch protocol that the caller speaks")
       ->capture_default_str();
   command->add_option("--cell", arguments->cell, "axis=value,… (see `noisefloor list axes`)")->required();

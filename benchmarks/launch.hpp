@@ -8,7 +8,10 @@ class App;
 
 namespace noisefloor {
 
+class Team;
+
 /// Adds the subcommand; its callback prints to stdout and leaves the exit status in `status`.
-void add_launch(CLI::App& app, int& status);
+/// Where a team was started, this process measures with it, and becomes no other.
+void add_launch(CLI::App& app, int& status, Team* team = nullptr);
 
 }  // namespace noisefloor

@@ -11,13 +11,18 @@ find_package(tomlplusplus REQUIRED)
 pkg_check_modules(sndfile REQUIRED IMPORTED_TARGET sndfile)
 pkg_check_modules(hwloc REQUIRED IMPORTED_TARGET hwloc)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
-pkg_check_modules(ompi QUIET ompi) # its version, for machine.json
 pkg_check_modules(gmpxx REQUIRED IMPORTED_TARGET gmpxx)
 
 # The strategy on io_uring is listed as unavailable where it is missing.
 pkg_check_modules(uring QUIET IMPORTED_TARGET liburing)
 if(NOT TARGET PkgConfig::uring)
   message(STATUS "liburing is missing: async_io cannot run in this build")
+endif()
+
+# noisefloor-mpi is built where it is found; the strategy looks for that program when it is asked for.
+pkg_check_modules(ompi QUIET IMPORTED_TARGET ompi)
+if(NOT TARGET PkgConfig::ompi)
+  message(STATUS "Open MPI is missing: noisefloor-mpi is not built")
 endif()
 
 # The strategies on it are listed as unavailable where it is missing or not wanted: the thread sanitizer does not see into

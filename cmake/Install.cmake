@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: MIT
 include(GNUInstallDirs)
 install(PROGRAMS "${CMAKE_BINARY_DIR}/noisefloor" DESTINATION "${CMAKE_INSTALL_BINDIR}")
+if(TARGET noisefloor-mpi)
+  install(PROGRAMS "${CMAKE_BINARY_DIR}/noisefloor-mpi" DESTINATION "${CMAKE_INSTALL_BINDIR}")
+endif()
 install(
   DIRECTORY benchmarks/sweeps
   DESTINATION "${CMAKE_INSTALL_DATADIR}/noisefloor"

@@ -26,6 +26,13 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "harness/workloads",
         "harness/strategies",
     ),
+    "harness/mpi": (
+        "harness/base",
+        "kernels",
+        "harness/workloads",
+        "harness/strategies",
+        "harness/measure",
+    ),
     "harness/sweep": (
         "harness/base",
         "harness/audio",

@@ -77,10 +77,12 @@ std::uint64_t oracle(const Cell& cell, std::uint64_t seed) {
 /// A workload's cell, ready to run.
 class WorkloadSubject : public Subject {
  public:
-  WorkloadSubject(const Cell& cell, std::uint64_t seed)
-      : workload_(make_workload(cell, cell.kernel, seed)), delivery_(select_delivery(cell.delivery)) {
+  WorkloadSubject(const Cell& cell, std::uint64_t seed, Team* team)
+      : workload_(noisefloor::make_workload(cell, seed)), delivery_(select_delivery(cell.delivery)) {
     const Strategy& strategy = select_strategy(cell.strategy);
-    executor_ = make_executor(strategy, *workload_, strategy_options(cell, strategy));
+    const StrategyOptions options = strategy_options(cell, strategy);
+    if (team != nullptr) workload_ = team->share(cell, seed, std::move(workload_));
+    executor_ = team != nullptr ? team->make(*workload_, options) : make_executor(strategy, *workload_, options);
   }
 
   void prepare(std::uint32_t iterations) override { workload_->prepare(iterations); }
@@ -182,6 +184,10 @@ std::string text(std::uint64_t value) { return fmt::to_string(value); }
 std::string text(const std::optional<std::uint64_t>& value) { return value ? fmt::to_string(*value) : std::string(); }
 
 }  // namespace
+
+std::unique_ptr<Workload> make_workload(const Cell& cell, std::uint64_t seed) {
+  return make_workload(cell, cell.kernel, seed);
+}
 
 StrategyOptions strategy_options(const Cell& cell, const Strategy& strategy) {
   StrategyOptions options{.workers = cell.workers, .chunk_size = cell.chunk_size};
@@ -317,8 +323,10 @@ std::vector<Row> measure(Subject& subject, const Counters& counters, const Cell&
     row["voluntary_switches"] = text(seen.usage.voluntary_switches);
     row["involuntary_switches"] = text(seen.usage.involuntary_switches);
     row["steal_ticks"] = text(seen.steal);
-    row["instructions"] = text(seen.instructions);
-    row["cycles"] = text(seen.cycles);
+    if (options.team == nullptr) {  // the counters do not see other ranks
+      row["instructions"] = text(seen.instructions);
+      row["cycles"] = text(seen.cycles);
+    }
     row["samples"] = total(volume.samples);
     row["bytes_read"] = total(volume.bytes_read);
     row["bytes_written"] = total(volume.bytes_written);
@@ -366,6 +374,10 @@ std::vector<Row> launch(const LaunchOptions& options, Pitfalls pitfalls) {
   if (const std::string reason = strategy.refuse(strategy_options(cell, strategy)); !reason.empty()) {
     return skipped_rows(cell, options.seed, reason);
   }
+  if (options.team != nullptr && strategy.start != Start::mpi) {
+    throw UsageError(fmt::format(
+        "strategy {} does not run on MPI's ranks: give strategy mpi, or start noisefloor itself", strategy.name));
+  }
   if (needs_stages(strategy, strategy_options(cell, strategy))) {
     const auto workload = make_workload(cell, "scalar", options.seed);
     if (const std::string reason = refuse(strategy, *workload, strategy_options(cell, strategy)); !reason.empty()) {
@@ -382,7 +394,7 @@ std::vector<Row> launch(const LaunchOptions& options, Pitfalls pitfalls) {
   }
   const std::uint64_t expected = options.expected_digest ? *options.expected_digest : oracle(cell, options.seed);
   const Counters counters;
-  WorkloadSubject subject(cell, options.seed);
+  WorkloadSubject subject(cell, options.seed, options.team);
   if (cell.strategy.starts_with("openmp")) cell.runtime = openmp_runtime();  // the rows record who answered
   return measure(subject, counters, cell, named, options, expected);
 }

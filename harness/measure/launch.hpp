@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "harness/measure/cell.hpp"
 #include "harness/measure/columns.hpp"
 #include "harness/measure/pitfall.hpp"
+#include "harness/measure/team.hpp"
 #include "harness/strategies/strategy.hpp"
 
 namespace noisefloor {
@@ -25,6 +27,7 @@ struct LaunchOptions {
   int warmups = 2;               ///< untimed repetitions before them; >= 0
   std::uint64_t seed = 1;        ///< of the noise
   std::optional<std::uint64_t> expected_digest{};  ///< empty: computed here first, sequentially with the scalar kernel
+  Team* team = nullptr;  ///< who runs the tasks of a strategy with Start::mpi; null: no other process was started
 };
 
 /// Measures the cell. Every repetition's output is verified with the clock stopped; a digest that
@@ -34,6 +37,9 @@ struct LaunchOptions {
 /// Google Benchmark's registry is the process's. A sweep calls it once per process, since repetitions in
 /// one process are not independent. `pitfalls`: those that a cell may name.
 std::vector<Row> launch(const LaunchOptions& options, Pitfalls pitfalls = {});
+
+/// The workload of a cell whose kernel is named: the same in every process.
+std::unique_ptr<Workload> make_workload(const Cell& cell, std::uint64_t seed);
 
 /// The one row of a launch that cannot be made here.
 std::vector<Row> skipped_rows(const Cell& cell, std::uint64_t seed, std::string_view reason);

@@ -23,6 +23,7 @@
 #include "harness/base/error.hpp"
 #include "harness/base/names.hpp"
 #include "harness/base/unique_fd.hpp"
+#include "harness/measure/machine.hpp"
 #include "harness/strategies/openmp.hpp"
 #include "harness/workloads/file_tasks.hpp"
 #include "harness/workloads/table.hpp"
@@ -130,8 +131,10 @@ std::string missing_mpi() {
   return {};
 }
 
+using Setting = std::pair<const char*, const char*>;
+
 /// What Open MPI has to be told here, as long as the user says nothing else.
-constexpr std::array<std::pair<const char*, const char*>, 8> kMpiEnvironment{{
+constexpr std::array<Setting, 8> kMpiEnvironment{{
     {"OMPI_ALLOW_RUN_AS_ROOT", "1"},  // it refuses root, who is all there is in many containers,
     {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
     {"OMPI_MCA_rmaps_base_oversubscribe", "1"},      // more ranks than CPUs,
@@ -142,6 +145,21 @@ constexpr std::array<std::pair<const char*, const char*>, 8> kMpiEnvironment{{
     {"PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe"},  // the same to Open MPI 5
 }};
 
+/// The same where all ranks are on this machine: they look for no network.
+constexpr std::array<Setting, 4> kOneMachine{{
+    {"OMPI_MCA_pml", "ob1"},
+    {"OMPI_MCA_btl", "self,vader"},
+    {"OMPI_MCA_osc", "sm"},
+    {"OMPI_MCA_btl_vader_single_copy_mechanism", "none"},  // containers forbid it, and messages are small
+}};
+
+/// Whether ranks may go to other machines: the user says how they are started, or a batch system says where.
+bool may_leave_this_machine() {
+  constexpr std::array kSays{"NOISEFLOOR_MPIRUN", "SLURM_JOB_ID", "PBS_JOBID",
+                             "LSB_JOBID",         "PE_HOSTFILE",  "OMPI_MCA_orte_default_hostfile"};
+  return std::any_of(kSays.begin(), kSays.end(), [](const char* name) { return !variable(name).empty(); });
+}
+
 LaunchStart start_mpi(const LaunchOptions& options, const Strategy& strategy) {
   LaunchStart start;
   start.skipped = strategy.refuse(strategy_options(options.cell, strategy));
@@ -151,8 +169,14 @@ LaunchStart start_mpi(const LaunchOptions& options, const Strategy& strategy) {
   start.command.front() = find_program(start.command.front());
   start.command.insert(start.command.end(), {"-n", std::to_string(options.cell.workers), mpi_program()});
   for (std::string& argument : launch_arguments(options)) start.command.push_back(std::move(argument));
-  for (const auto& [name, value] : kMpiEnvironment) {
-    if (std::getenv(name) == nullptr) start.environment.emplace_back(name, value);
+  const auto set = [&](const Setting& setting) {
+    if (std::getenv(setting.first) == nullptr) start.environment.emplace_back(setting.first, setting.second);
+  };
+  std::for_each(kMpiEnvironment.begin(), kMpiEnvironment.end(), set);
+  if (!may_leave_this_machine()) {
+    std::for_each(kOneMachine.begin(), kOneMachine.end(), set);
+    // A rank that waits gives its CPU to one that works.
+    if (options.cell.workers > available_workers()) set({"OMPI_MCA_mpi_yield_when_idle", "1"});
   }
   return start;
 }

@@ -12,6 +12,7 @@
 #include "harness/strategies/fork_pool.hpp"
 #include "harness/strategies/fork_pool_shm.hpp"
 #include "harness/strategies/global_lock.hpp"
+#include "harness/strategies/mpi.hpp"
 #include "harness/strategies/mutex_queue.hpp"
 #include "harness/strategies/openmp.hpp"
 #include "harness/strategies/openmp_taskloop.hpp"
@@ -78,6 +79,11 @@ constexpr std::array kStrategies = {
              "", refuse_fork_pool, make_fork_pool},
     Strategy{"fork_pool_shm", "forked processes that take chunks from a cursor in shared memory: pool cold or warm", "",
              refuse_fork_pool_shm, make_fork_pool_shm},
+    Strategy{
+        "mpi",
+        "Open MPI's ranks, which take chunks from a one-sided counter and send results to rank 0: a program of its "
+        "own under mpirun",
+        "", refuse_mpi, nullptr, false, nullptr, Start::mpi},
     reference("python_loop", "Python as people write it: scipy, numpy.random.normal, a loop", refuse_reference_alone,
               kUnordered, kEtlAndMultiply),
     reference("python_threads", "Python: the same in a ThreadPoolExecutor; numpy's one generator has a lock",

@@ -84,6 +84,21 @@ std::string last_line(std::string_view text) {
   return std::string(line_end == std::string_view::npos ? text : text.substr(line_end + 1));
 }
 
+/// What a launch that failed said last: the last line of ours, around which mpirun prints much, else the last line that
+/// is more than a rule.
+std::string what_it_said(std::string_view messages) {
+  std::string_view last;
+  for (std::size_t from = 0; from < messages.size();) {
+    const std::size_t end = std::min(messages.find('\n', from), messages.size());
+    const std::string_view line = messages.substr(from, end - from);
+    from = end + 1;
+    const bool ours = line.starts_with("noisefloor");
+    if (line.find_first_not_of(" \t\r-=") == std::string_view::npos) continue;
+    if (ours || !last.starts_with("noisefloor")) last = line;
+  }
+  return last_line(last);
+}
+
 /// All children of this process, living and dead.
 std::vector<pid_t> children() {
   std::vector<pid_t> result;
@@ -282,7 +297,7 @@ LaunchOutcome ProcessLauncher::launch(const LaunchRequest& request) {
   if (::read(report.read.get(), &exec_error, sizeof exec_error) == static_cast<ssize_t>(sizeof exec_error)) {
     throw system_error(fmt::format("cannot start {}", program), exec_error);
   }
-  const std::string said = last_line(messages);
+  const std::string said = what_it_said(messages);
   const auto with_said = [&](const std::string& message) { return said.empty() ? message : message + ": " + said; };
   if (why == Why::interrupted) {
     outcome.end = LaunchEnd::interrupted;

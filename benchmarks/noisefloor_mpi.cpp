@@ -1,0 +1,114 @@
+// The program that every MPI rank runs: rank 0 reads the command line and measures, the others work for it.
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <string>
+#include <thread>
+
+#include "benchmarks/launch.hpp"
+#include "harness/base/error.hpp"
+#include "harness/base/unique_fd.hpp"
+#include "harness/mpi/ranks.hpp"
+#include "noisefloor_version.hpp"
+
+namespace noisefloor {
+namespace {
+
+/// Ends this process when its parent, the mpirun or its daemon here, dies in a way that leaves it no time to do that: a
+/// measurement that nobody waits for would go on beside the next. Sleeps until then. A process
+/// that nobody's mpirun started is left alone.
+class EndWithParent {
+ public:
+  EndWithParent()
+      : parent_(static_cast<int>(::syscall(SYS_pidfd_open, ::getppid(), 0))), stop_(::eventfd(0, EFD_CLOEXEC)) {
+    if (std::getenv("PMIX_RANK") == nullptr || !parent_ || !stop_) return;  // older kernels have no such descriptor
+    thread_ = std::thread([parent = parent_.get(), stop = stop_.get()] {
+      std::array<pollfd, 2> ends{{{parent, POLLIN, 0}, {stop, POLLIN, 0}}};
+      while (::poll(ends.data(), ends.size(), -1) < 0 && errno == EINTR) {
+      }
+      if (ends[1].revents == 0) ::_exit(static_cast<int>(ExitStatus::failed));
+    });
+  }
+  EndWithParent(const EndWithParent&) = delete;
+  EndWithParent& operator=(const EndWithParent&) = delete;
+  ~EndWithParent() {
+    if (!thread_.joinable()) return;
+    const std::uint64_t one = 1;
+    if (::write(stop_.get(), &one, sizeof one) != sizeof one) thread_.detach();
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  UniqueFd parent_, stop_;
+  std::thread thread_;
+};
+
+/// Calls f and returns its exit status; what it throws is printed.
+template <class F>
+int status_of(F&& f) {
+  try {
+    return f();
+  } catch (const Error& error) {
+    fmt::print(stderr, "noisefloor-mpi: {}\n", error.what());
+    return static_cast<int>(error.status());
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "noisefloor-mpi: {}\n", error.what());
+    return static_cast<int>(ExitStatus::failed);
+  }
+}
+
+/// Rank 0.
+int lead(Ranks& ranks, int argc, char** argv) {
+  CLI::App app{
+      "One cell of the strategy mpi, measured by the ranks of one job. `noisefloor launch` and `noisefloor run` start "
+      "it under mpirun; by hand: mpirun -n WORKERS noisefloor-mpi launch --cell …",
+      "noisefloor-mpi"};
+  app.set_version_flag("--version", std::string(kVersion));
+  app.require_subcommand(1);
+  int status = 0;
+  add_launch(app, status, &ranks);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(error.what());
+  }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    throw system_error("what was printed is not whole: standard output", errno);
+  }
+  return status;
+}
+
+int run(int argc, char** argv) {
+  const EndWithParent end_with_mpirun;
+  Ranks ranks(&argc, &argv);
+  if (ranks.rank() == 0) {
+    const int status = status_of([&] { return lead(ranks, argc, argv); });
+    ranks.dismiss(status);
+    return status;
+  }
+  const int status = status_of([&] {
+    ranks.follow();
+    return 0;
+  });
+  if (status != 0) Ranks::abort(status);
+  return status;
+}
+
+}  // namespace
+}  // namespace noisefloor
+
+int main(int argc, char** argv) { return noisefloor::run(argc, argv); }

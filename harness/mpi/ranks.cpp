@@ -1,0 +1,652 @@
+// Ranks: chunks from a one-sided counter in rank 0's memory, results sent to rank 0 and handed on there.
+// SPDX-License-Identifier: MIT
+#include "harness/mpi/ranks.hpp"
+
+#include <fmt/format.h>
+#include <mpi.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <exception>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "harness/base/error.hpp"
+#include "harness/base/names.hpp"
+#include "harness/base/usage.hpp"
+#include "harness/measure/launch.hpp"
+#include "harness/measure/machine.hpp"
+#include "harness/strategies/chunks.hpp"
+
+namespace noisefloor {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// What rank 0 tells the others. Every command is carried out by all ranks, rank 0 included, and is a collective call.
+enum class Command : std::uint32_t {
+  make,         ///< the workload and all that a run needs; a message with the cell follows
+  prepare,      ///< value: iterations
+  run,          ///< value: iteration
+  digest,       ///< value: iteration
+  usage,        ///< of the other ranks
+  reset_peaks,  ///< of the other ranks
+  stages,       ///< their times, summed
+  clean,
+  end,      ///< of the executor and the workload
+  dismiss,  ///< follow() returns
+};
+
+struct Order {
+  Command command = Command::dismiss;
+  std::uint32_t value = 0;
+};
+
+/// What `make` is about; the text of the cell follows.
+struct Making {
+  std::uint64_t seed = 0;
+  std::uint64_t text_bytes = 0;
+};
+
+/// Results travel in messages of whole chunks: a chunk's head, its results, what they returned; then the next.
+struct ChunkHead {
+  std::uint64_t chunk = 0;
+  std::uint32_t results = 0;
+  std::uint32_t returned_bytes = 0;
+};
+static_assert(std::is_trivially_copyable_v<Order> && std::is_trivially_copyable_v<Making> &&
+              std::is_trivially_copyable_v<ChunkHead>);
+
+constexpr int kResults = 1;  // tags of messages to rank 0
+constexpr int kLast = 2;     // the same, and no more of this run
+constexpr std::size_t kMostOnTheWay = 8;
+// Results of chunks that take less than this are sent together, so that a result waits no longer than this, and the
+// chunk that runs: some ten times what a message costs.
+constexpr std::size_t kFullMessage = std::size_t{16} << 10;
+constexpr auto kLongestDelay = std::chrono::microseconds(20);
+
+// Counters in rank 0's memory.
+constexpr MPI_Aint kNext = 0;    // chunk to be taken
+constexpr MPI_Aint kOldest = 1;  // chunk that is unfinished, as far as rank 0 knows
+constexpr MPI_Aint kCounters = 2;
+
+/// How long a rank looks for what it waits for before it sleeps; set by Ranks, of which there is one. MPI's own waits
+/// look for ever: where there are more ranks than CPUs, or other programs, they would keep from it what they wait for.
+Clock::duration longest_look = std::chrono::milliseconds(10);
+constexpr timespec kNap{0, 20'000};  // and as long again until the kernel's timer wakes it
+
+/// One wait.
+class Idle {
+ public:
+  /// To be called whenever there is nothing yet.
+  void wait() {
+    if (Clock::now() - since_ < longest_look) {
+      ::sched_yield();
+    } else {
+      ::nanosleep(&kNap, nullptr);
+    }
+  }
+  /// Something has come.
+  void restart() { since_ = Clock::now(); }
+
+ private:
+  Clock::time_point since_ = Clock::now();
+};
+
+void complete(MPI_Request& request) {
+  int done = 0;
+  MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+  if (done != 0) return;
+  for (Idle idle; done == 0; MPI_Test(&request, &done, MPI_STATUS_IGNORE)) idle.wait();
+}
+
+void broadcast(void* bytes, std::size_t size) {
+  MPI_Request request = MPI_REQUEST_NULL;
+  MPI_Ibcast(bytes, static_cast<int>(size), MPI_BYTE, 0, MPI_COMM_WORLD, &request);
+  complete(request);
+}
+
+int rank_of_this() {
+  int rank = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  return rank;
+}
+
+int rank_count() {
+  int count = 1;
+  MPI_Comm_size(MPI_COMM_WORLD, &count);
+  return count;
+}
+
+/// One `T` of every rank, at rank 0; elsewhere nothing.
+template <class T>
+std::vector<T> gather(const T& mine) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  std::vector<T> all(rank_of_this() == 0 ? static_cast<std::size_t>(rank_count()) : 0);
+  MPI_Request request = MPI_REQUEST_NULL;
+  MPI_Igather(&mine, sizeof mine, MPI_BYTE, all.data(), sizeof mine, MPI_BYTE, 0, MPI_COMM_WORLD, &request);
+  complete(request);
+  return all;
+}
+
+/// The outcome of a command that may fail: what one rank has to say, and why it has nothing.
+template <class T>
+struct Outcome {
+  T value{};
+  std::array<char, 512> error{};  ///< zero-terminated; empty: it has
+
+  template <class F>
+  static Outcome of(F&& f) {
+    Outcome outcome;
+    try {
+      outcome.value = f();
+    } catch (const std::exception& error) {
+      const std::string_view text = error.what();
+      text.copy(outcome.error.data(), outcome.error.size() - 1);
+      if (text.empty()) outcome.error[0] = '?';
+    }
+    return outcome;
+  }
+};
+
+/// Rank 0: throws the first error of any rank.
+template <class T>
+void check(const std::vector<Outcome<T>>& all) {
+  for (std::size_t rank = 0; rank < all.size(); ++rank) {
+    if (all[rank].error.front() != '\0') throw Error(fmt::format("rank {}: {}", rank, all[rank].error.data()));
+  }
+}
+
+/// Two counters in rank 0's memory that all ranks add to without its help.
+class Counters {
+ public:
+  Counters() {
+    MPI_Win_allocate(rank_of_this() == 0 ? kCounters * MPI_Aint{sizeof(std::uint64_t)} : 0, sizeof(std::uint64_t),
+                     MPI_INFO_NULL, MPI_COMM_WORLD, static_cast<void*>(&memory_), &window_);
+    MPI_Win_lock_all(MPI_MODE_NOCHECK, window_);
+  }
+  Counters(const Counters&) = delete;
+  Counters& operator=(const Counters&) = delete;
+  ~Counters() {
+    MPI_Win_unlock_all(window_);
+    MPI_Win_free(&window_);
+  }
+
+  std::uint64_t add(MPI_Aint counter, std::uint64_t value) const { return apply(counter, value, MPI_SUM); }
+  std::uint64_t read(MPI_Aint counter) const { return apply(counter, 0, MPI_NO_OP); }
+  void write(MPI_Aint counter, std::uint64_t value) const { apply(counter, value, MPI_REPLACE); }
+
+ private:
+  std::uint64_t apply(MPI_Aint counter, std::uint64_t value, MPI_Op operation) const {
+    std::uint64_t before = 0;
+    MPI_Fetch_and_op(&value, &before, MPI_UINT64_T, 0, counter, operation, window_);
+    MPI_Win_flush(0, window_);
+    return before;
+  }
+
+  std::uint64_t* memory_ = nullptr;
+  MPI_Win window_ = MPI_WIN_NULL;
+};
+
+/// Sends a rank's results to rank 0, several messages at a time.
+class Sender {
+ public:
+  Sender() { requests_.fill(MPI_REQUEST_NULL); }
+  Sender(const Sender&) = delete;
+  Sender& operator=(const Sender&) = delete;
+  ~Sender() = default;
+
+  void add(std::uint64_t chunk, std::span<const TaskResult> results, std::span<const std::byte> returned) {
+    const std::size_t size = sizeof(ChunkHead) + results.size_bytes() + returned.size();
+    if (!open().empty() && open().size() + size > kFullMessage) send(kResults);
+    const ChunkHead head{.chunk = chunk,
+                         .results = static_cast<std::uint32_t>(results.size()),
+                         .returned_bytes = static_cast<std::uint32_t>(returned.size())};
+    const auto now = Clock::now();
+    if (open().empty()) since_ = now;
+    append(&head, sizeof head);
+    append(results.data(), results.size_bytes());
+    append(returned.data(), returned.size());
+    if (now - began_ >= kLongestDelay || now - since_ >= kLongestDelay) send(kResults);
+    began_ = now;
+  }
+
+  void start() { began_ = Clock::now(); }
+
+  /// Everything, and that there is no more; returns when it is gone.
+  void finish() {
+    send(kLast);
+    for (MPI_Request& request : requests_) complete(request);
+  }
+
+  /// What waits to be sent goes now.
+  void flush() {
+    if (!open().empty()) send(kResults);
+  }
+
+ private:
+  std::vector<std::byte>& open() { return messages_[slot_]; }
+
+  void append(const void* bytes, std::size_t size) {
+    if (size == 0) return;
+    const auto* first = static_cast<const std::byte*>(bytes);
+    open().insert(open().end(), first, first + size);
+  }
+
+  void send(int tag) {
+    if (open().size() > static_cast<std::size_t>(std::numeric_limits<int>::max())) {
+      throw Error(fmt::format("a chunk returned {} bytes, more than MPI sends at once: give a smaller chunk_size",
+                              open().size()));
+    }
+    MPI_Isend(open().data(), static_cast<int>(open().size()), MPI_BYTE, 0, tag, MPI_COMM_WORLD, &requests_[slot_]);
+    slot_ = (slot_ + 1) % kMostOnTheWay;
+    complete(requests_[slot_]);
+    open().clear();
+  }
+
+  std::array<std::vector<std::byte>, kMostOnTheWay> messages_;
+  std::array<MPI_Request, kMostOnTheWay> requests_{};
+  std::size_t slot_ = 0;
+  Clock::time_point since_, began_;  // the oldest result that waits; the chunk that runs
+};
+
+/// What one rank runs, and remembers of it.
+class RankWork {
+ public:
+  RankWork(Workload& workload, const StrategyOptions& options)
+      : workload_(workload), chunks_(workload.task_count(), options.chunk_size), window_(options.window) {
+    worker_.reserve(static_cast<std::uint16_t>(rank_), options.chunk_size, workload.task_count());
+  }
+
+  void prepare(std::uint32_t iterations) {
+    ran_.assign(workload_.digestible_iterations(iterations), {});
+    const auto outcomes = gather(Outcome<char>::of([&] {
+      workload_.prepare(iterations);
+      return char{};
+    }));
+    check(outcomes);
+    MPI_Request request = MPI_REQUEST_NULL;
+    MPI_Ibarrier(MPI_COMM_WORLD, &request);
+    complete(request);
+  }
+
+  /// Rank 0, before it tells the others to run: they have taken all that they will.
+  void reset() {
+    counters_.write(kNext, 0);
+    counters_.write(kOldest, 0);
+  }
+
+  /// Any rank but 0.
+  void run(std::uint32_t iteration) {
+    workload_.begin(iteration);
+    std::vector<TaskRange>& ran = start(iteration);
+    sender_.start();
+    while (const auto chunk = take([&] { sender_.flush(); })) {
+      ran.push_back(chunks_[*chunk]);
+      worker_.run(workload_, chunks_[*chunk],
+                  [&](auto results, auto returned) { sender_.add(*chunk, results, returned); });
+    }
+    sender_.finish();
+  }
+
+  /// Rank 0, whose workload has begun the iteration.
+  void run(std::uint32_t iteration, const OnChunk& on_chunk) {
+    std::vector<TaskRange>& ran = start(iteration);
+    oldest_ = 0;
+    finished_.assign(window_ == 0 ? 0 : static_cast<std::size_t>(chunks_.count()), false);
+    int others = rank_count() - 1;
+    auto drained = Clock::now();
+    while (const auto chunk = take([&] { others -= drain(on_chunk); })) {
+      ran.push_back(chunks_[*chunk]);
+      worker_.run(workload_, chunks_[*chunk], on_chunk);
+      finish(*chunk);
+      if (const auto now = Clock::now(); now - drained >= kLongestDelay) {
+        others -= drain(on_chunk);
+        drained = now;
+      }
+    }
+    for (Idle idle; others > 0;) {
+      const std::uint64_t before = messages_;
+      others -= drain(on_chunk);
+      if (others == 0) break;
+      messages_ == before ? idle.wait() : idle.restart();
+    }
+  }
+
+  [[nodiscard]] Outcome<std::uint64_t> digest(std::uint32_t iteration) const {
+    return Outcome<std::uint64_t>::of([&] {
+      workload_.begin(iteration);
+      std::uint64_t sum = 0;
+      for (const TaskRange range : ran_[slot(iteration)]) sum += workload_.digest(range);
+      return sum;
+    });
+  }
+
+  [[nodiscard]] const Workload& workload() const noexcept { return workload_; }
+
+ private:
+  [[nodiscard]] std::size_t slot(std::uint32_t iteration) const { return ran_.size() > 1 ? iteration : 0; }
+
+  std::vector<TaskRange>& start(std::uint32_t iteration) {
+    std::vector<TaskRange>& ran = ran_.at(slot(iteration));
+    ran.clear();
+    return ran;
+  }
+
+  /// The next chunk; none when all are taken. `wait` is called until the window reaches it.
+  template <class Wait>
+  std::optional<std::uint64_t> take(Wait&& wait) {
+    const std::uint64_t chunk = counters_.add(kNext, 1);
+    if (chunk >= chunks_.count()) return std::nullopt;
+    if (window_ != 0) {
+      for (Idle idle; chunk > counters_.read(kOldest) + window_; idle.wait()) wait();
+    }
+    return chunk;
+  }
+
+  /// Rank 0: a chunk was handed on.
+  void finish(std::uint64_t chunk) {
+    if (window_ == 0) return;
+    finished_[static_cast<std::size_t>(chunk)] = true;
+    if (chunk != oldest_) return;
+    while (oldest_ < finished_.size() && finished_[static_cast<std::size_t>(oldest_)]) ++oldest_;
+    counters_.write(kOldest, oldest_);
+  }
+
+  /// Rank 0: hands on what has arrived, and returns how many ranks said that there is no more.
+  int drain(const OnChunk& on_chunk) {
+    int last = 0;
+    for (;;) {
+      int arrived = 0;
+      MPI_Message message = MPI_MESSAGE_NULL;
+      MPI_Status status;
+      MPI_Improbe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &arrived, &message, &status);
+      if (arrived == 0) return last;
+      int size = 0;
+      MPI_Get_count(&status, MPI_BYTE, &size);
+      message_.resize(static_cast<std::size_t>(size));
+      ++messages_;
+      MPI_Mrecv(message_.data(), size, MPI_BYTE, &message, MPI_STATUS_IGNORE);
+      hand_on(on_chunk);
+      if (status.MPI_TAG == kLast) ++last;
+    }
+  }
+
+  void hand_on(const OnChunk& on_chunk) {
+    std::span<const std::byte> rest(message_);
+    while (!rest.empty()) {
+      ChunkHead head;
+      std::memcpy(&head, rest.data(), sizeof head);
+      rest = rest.subspan(sizeof head);
+      received_.resize(head.results);
+      const std::size_t bytes = head.results * sizeof(TaskResult);
+      if (bytes != 0) std::memcpy(received_.data(), rest.data(), bytes);
+      on_chunk(received_, rest.subspan(bytes, head.returned_bytes));
+      rest = rest.subspan(bytes + head.returned_bytes);
+      finish(head.chunk);
+    }
+  }
+
+  Workload& workload_;
+  const Chunks chunks_;
+  const std::uint32_t window_;
+  const int rank_ = rank_of_this();
+  const Counters counters_;
+  Worker worker_;
+  Sender sender_;
+  std::vector<std::vector<TaskRange>> ran_{1};  // by iteration that can be digested, or of the last one
+  // Rank 0.
+  std::uint64_t oldest_ = 0, messages_ = 0;
+  std::vector<bool> finished_;
+  std::vector<std::byte> message_;
+  std::vector<TaskResult> received_;
+};
+
+struct RankUsage {
+  Usage usage;
+  std::uint64_t peak_rss_bytes = 0;
+  bool peak_known = false;
+};
+
+RankUsage usage_of_this(bool peak_is_its_own) {
+  const auto peak = peak_is_its_own ? peak_rss_bytes() : std::nullopt;
+  return {process_usage(), peak.value_or(0), peak.has_value()};
+}
+
+}  // namespace
+
+struct Ranks::Job {
+  class SharedWorkload;
+  class RankExecutor;
+
+  int rank = 0, size = 1;
+  bool commanding = false;  // rank 0: a command is under way
+  std::unique_ptr<Workload> followed;
+  std::unique_ptr<RankWork> work;
+  std::uint32_t iteration = 0;  // rank 0: the one that began last
+  bool peak_is_its_own = false;
+
+  /// Rank 0: tells all ranks, and does its own part.
+  template <class F>
+  auto command(Command what, std::uint32_t value, F&& mine) {
+    commanding = true;
+    Order order{what, value};
+    broadcast(&order, sizeof order);
+    struct Done {
+      bool& commanding;
+      int exceptions = std::uncaught_exceptions();
+      ~Done() {
+        if (std::uncaught_exceptions() == exceptions) commanding = false;
+      }
+    } done{commanding};
+    return mine();
+  }
+
+  void make_work(const Cell& cell, Workload& workload) {
+    work = std::make_unique<RankWork>(workload,
+                                      strategy_options(cell, find_by_name(strategies(), cell.strategy, "strategy")));
+  }
+
+  StageTimes stages(const Workload& workload) const {
+    const StageTimes mine = workload.stage_times().value_or(StageTimes{});
+    StageTimes sum;
+    for (const StageTimes& part : gather(mine)) {
+      sum.extract_ns += part.extract_ns;
+      sum.transform_ns += part.transform_ns;
+      sum.load_ns += part.load_ns;
+    }
+    return sum;
+  }
+
+  void obey(const Order& order);
+};
+
+/// Rank 0's workload: what it is told, all are told.
+class Ranks::Job::SharedWorkload : public Workload {
+ public:
+  SharedWorkload(Job& job, std::unique_ptr<Workload> mine) : job_(job), mine_(std::move(mine)) {}
+  ~SharedWorkload() override {
+    if (!job_.commanding) job_.command(Command::end, 0, [&] { job_.work.reset(); });
+  }
+
+  [[nodiscard]] std::uint32_t task_count() const override { return mine_->task_count(); }
+  void run(TaskRange range, std::span<TaskResult> results, std::vector<std::byte>& returned) const override {
+    mine_->run(range, results, returned);
+  }
+  void prepare(std::uint32_t iterations) override {
+    job_.command(Command::prepare, iterations, [&] { job_.work->prepare(iterations); });
+  }
+  /// The other ranks are told with the order to run.
+  void begin(std::uint32_t iteration) override {
+    job_.iteration = iteration;
+    mine_->begin(iteration);
+  }
+  void clean() override {
+    job_.command(Command::clean, 0, [&] { mine_->clean(); });
+  }
+  [[nodiscard]] std::uint32_t digestible_iterations(std::uint32_t iterations) const override {
+    return mine_->digestible_iterations(iterations);
+  }
+  [[nodiscard]] std::uint64_t digest(TaskRange range) const override { return mine_->digest(range); }
+  [[nodiscard]] std::optional<StageTimes> stage_times() const override {
+    if (!mine_->stage_times()) return std::nullopt;
+    return job_.command(Command::stages, 0, [&] { return job_.stages(*mine_); });
+  }
+  [[nodiscard]] Volume volume() const override { return mine_->volume(); }
+
+ private:
+  Job& job_;
+  std::unique_ptr<Workload> mine_;
+};
+
+class Ranks::Job::RankExecutor : public Executor {
+ public:
+  explicit RankExecutor(Job& job) : job_(job) {}
+
+  void run(const OnChunk& on_chunk) override {
+    job_.work->reset();
+    job_.command(Command::run, job_.iteration, [&] { job_.work->run(job_.iteration, on_chunk); });
+  }
+
+  [[nodiscard]] std::uint64_t digest() const override {
+    const auto parts =
+        job_.command(Command::digest, job_.iteration, [&] { return gather(job_.work->digest(job_.iteration)); });
+    check(parts);
+    std::uint64_t sum = 0;
+    for (const auto& part : parts) sum += part.value;
+    return sum;
+  }
+
+  [[nodiscard]] WorkerUsage worker_usage() const override {
+    const auto ranks = job_.command(Command::usage, 0, [&] { return gather(RankUsage{}); });
+    WorkerUsage sum;
+    for (std::size_t rank = 1; rank < ranks.size(); ++rank) {  // who measures counts itself
+      sum.usage += ranks[rank].usage;
+      if (!ranks[rank].peak_known) sum.peak_rss_bytes.reset();
+      if (sum.peak_rss_bytes) *sum.peak_rss_bytes += ranks[rank].peak_rss_bytes;
+    }
+    return sum;
+  }
+
+  void reset_worker_peaks() override {
+    job_.command(Command::reset_peaks, 0, [] {});
+  }
+
+ private:
+  Job& job_;
+};
+
+void Ranks::Job::obey(const Order& order) {
+  switch (order.command) {
+    case Command::make: {
+      Making making;
+      broadcast(&making, sizeof making);
+      std::string text(static_cast<std::size_t>(making.text_bytes), '\0');
+      broadcast(text.data(), text.size());
+      const Cell cell = parse_cell(text);
+      followed = make_workload(cell, making.seed);
+      make_work(cell, *followed);
+      break;
+    }
+    case Command::prepare:
+      work->prepare(order.value);
+      break;
+    case Command::run:
+      work->run(order.value);
+      break;
+    case Command::digest:
+      gather(work->digest(order.value));
+      break;
+    case Command::usage:
+      gather(usage_of_this(peak_is_its_own));
+      break;
+    case Command::reset_peaks:
+      peak_is_its_own = reset_peak_rss();
+      break;
+    case Command::stages:
+      stages(*followed);
+      break;
+    case Command::clean:
+      followed->clean();
+      break;
+    case Command::end:
+      work.reset();
+      followed.reset();
+      break;
+    case Command::dismiss:
+      break;
+  }
+}
+
+Ranks::Ranks(int* argc, char*** argv) {
+  MPI_Init(argc, argv);
+  job_ = std::make_unique<Job>();
+  job_->rank = rank_of_this();
+  job_->size = rank_count();
+  MPI_Comm here = MPI_COMM_NULL;
+  MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &here);
+  int ranks_here = 1;
+  MPI_Comm_size(here, &ranks_here);
+  MPI_Comm_free(&here);
+  if (ranks_here > available_workers()) longest_look = {};
+}
+
+Ranks::~Ranks() {
+  job_.reset();
+  MPI_Finalize();
+}
+
+int Ranks::rank() const noexcept { return job_->rank; }
+int Ranks::size() const { return job_->size; }
+
+std::unique_ptr<Workload> Ranks::share(const Cell& cell, std::uint64_t seed, std::unique_ptr<Workload> mine) {
+  std::string text = format_cell(cell);
+  job_->command(Command::make, 0, [&] {
+    Making making{seed, text.size()};
+    broadcast(&making, sizeof making);
+    broadcast(text.data(), text.size());
+    job_->make_work(cell, *mine);
+  });
+  return std::make_unique<Job::SharedWorkload>(*job_, std::move(mine));
+}
+
+std::unique_ptr<Executor> Ranks::make(const Workload& workload, const StrategyOptions& options) {
+  static_cast<void>(workload);  // share() made what runs it
+  if (options.workers != job_->size) {
+    throw UsageError(fmt::format("the cell asks for {} workers, and {} ranks were started: give as many ranks (-n {})",
+                                 options.workers, job_->size, options.workers));
+  }
+  return std::make_unique<Job::RankExecutor>(*job_);
+}
+
+void Ranks::dismiss(int status) {
+  if (job_->commanding) abort(status);
+  job_->command(Command::dismiss, 0, [] {});
+}
+
+void Ranks::follow() {
+  for (;;) {
+    Order order;
+    broadcast(&order, sizeof order);
+    if (order.command == Command::dismiss) return;
+    job_->obey(order);
+  }
+}
+
+void Ranks::abort(int status) {
+  MPI_Abort(MPI_COMM_WORLD, status);
+  std::abort();
+}
+
+}  // namespace noisefloor
