@@ -29,7 +29,7 @@ std::vector<std::string> names_in(const std::string& bytes) {
 
 std::string little(std::uint64_t value, unsigned width) {
   std::string bytes;
-  for (unsigned i = 0; i < width; ++i) bytes += static_cast<char>(value >> (8 * i));
+  for (unsigned i = 0; i < width; ++i, value >>= 8U) bytes += static_cast<char>(value & 0xFFU);
   return bytes;
 }
 
