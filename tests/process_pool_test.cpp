@@ -268,6 +268,8 @@ void limit(__rlimit_resource_t what, rlim_t most) {
 
 /// From now on no more than `count` descriptors can be opened.
 void leave_descriptors(std::size_t count) {
+  // The sanitizer of undefined behaviour opens a pipe when it sees a type for the first time. It has seen this one then.
+  static_cast<void>(Error("seen").what());
   constexpr rlim_t kMost = 200;  // so that it need not open them all
   limit(RLIMIT_NOFILE, kMost);
   std::vector<int> opened;
@@ -354,7 +356,8 @@ TEST_P(ProcessPools, AreAnErrorWhenTheLastWorkerCannotBeReplaced) {
 }
 
 TEST_P(ProcessPools, CountWhatTheirWorkersUse) {
-  const auto spin = select_workload("spin").make({.tasks = 8, .task_size = 2'000'000});
+  // Long enough for several of the system's ticks to see each process at work: they tell its time from the system's.
+  const auto spin = select_workload("spin").make({.tasks = 8, .task_size = 10'000'000});
   const NotingPool pool(GetParam(), *spin, workers(2));
   run(pool.executor(), 8);
   pool.executor().reset_worker_peaks();
@@ -362,7 +365,7 @@ TEST_P(ProcessPools, CountWhatTheirWorkersUse) {
   run(pool.executor(), 8);
   const WorkerUsage after = pool.executor().worker_usage();
   const Usage used = after.usage - before.usage;
-  // A step takes a nanosecond or so: no machine does 16 million in a millisecond.
+  // A step takes a nanosecond or so: no machine does 80 million in a millisecond.
   EXPECT_GT(used.user_cpu_ns, 1'000'000U);
   EXPECT_LT(used.user_cpu_ns, 60'000'000'000U);
   if (after.peak_rss_bytes) {
@@ -372,20 +375,24 @@ TEST_P(ProcessPools, CountWhatTheirWorkersUse) {
 
 TEST_P(ProcessPools, CountTheMemoryOfEachWorkerAtItsPeak) {
   constexpr std::size_t kBytes = std::size_t{64} << 20;
-  Faulty workload(2, [](std::uint32_t, int before, auto&) {
-    if (before != 0) return;
-    std::vector<char> memory(kBytes);
-    for (std::size_t i = 0; i < memory.size(); i += 4096) static_cast<volatile char&>(memory[i]) = 1;
+  const Faulty workload(2, [](std::uint32_t, int before, auto&) {
+    if (before != 1) return;
+    // The system's, which is gone when freed: an allocator, above all that of a sanitizer, may keep it.
+    const SharedMapping memory(kBytes);
+    const std::span<char> bytes = memory.as<char>();
+    for (std::size_t i = 0; i < bytes.size(); i += 4096) static_cast<volatile char&>(bytes[i]) = 1;
   });
   const NotingPool pool(GetParam(), workload, workers(1));
-  pool.executor().reset_worker_peaks();
-  run(pool.executor(), 2);
-  const auto large = pool.executor().worker_usage().peak_rss_bytes;
-  if (!large) GTEST_SKIP() << "the system does not let a process reset its peak";
-  EXPECT_GE(*large, kBytes);
-  pool.executor().reset_worker_peaks();
-  run(pool.executor(), 2);
-  EXPECT_LT(*pool.executor().worker_usage().peak_rss_bytes, kBytes);
+  const auto peak_of_a_run = [&] {
+    pool.executor().reset_worker_peaks();
+    run(pool.executor(), 2);
+    return pool.executor().worker_usage().peak_rss_bytes;
+  };
+  const auto before = peak_of_a_run(), large = peak_of_a_run(), after = peak_of_a_run();
+  if (!before || !large || !after) GTEST_SKIP() << "the system does not let a process reset its peak";
+  // What a process has anyway is small, but not under a sanitizer.
+  EXPECT_GE(*large, *before + kBytes * 9 / 10);
+  EXPECT_LT(*after, *before + kBytes / 10);
 }
 
 TEST_P(ProcessPools, TieTheirWorkersToCpus) {
