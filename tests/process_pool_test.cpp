@@ -268,7 +268,7 @@ void limit(__rlimit_resource_t what, rlim_t most) {
 
 /// From now on no more than `count` descriptors can be opened.
 void leave_descriptors(std::size_t count) {
-  // The sanitizer of undefined behaviour opens a pipe when it sees a type for the first time. It has seen this one then.
+  // The sanitizer of undefined behaviour opens a pipe when it sees a type for the first time: it has seen this one.
   static_cast<void>(Error("seen").what());
   constexpr rlim_t kMost = 200;  // so that it need not open them all
   limit(RLIMIT_NOFILE, kMost);
