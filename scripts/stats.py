@@ -182,17 +182,32 @@ def crossing(task_ns: npt.ArrayLike, efficiencies: npt.ArrayLike, threshold: flo
     Linear in efficiency over log(task_ns). Starts at the coarsest point that reaches the threshold. The
     finest point's own duration, and False, if no finer point falls below; inf if no point reaches it.
     """
-    duration = np.asarray(task_ns, dtype=float)
-    order = np.argsort(-duration, kind="stable")
-    x, y = np.log(duration[order]), np.asarray(efficiencies, dtype=float)[order]
-    reached = np.flatnonzero(y >= threshold)
-    if reached.size == 0:
-        return math.inf, False
-    for i in range(int(reached[0]), len(y) - 1):
-        if y[i + 1] < threshold:
-            share = (y[i] - threshold) / (y[i] - y[i + 1])
-            return float(np.exp(x[i] + share * (x[i + 1] - x[i]))), True
-    return float(duration.min()), False
+    ns, fell = _crossings(
+        np.asarray(task_ns, dtype=float), np.atleast_2d(np.asarray(efficiencies, dtype=float)), threshold
+    )
+    return float(ns[0]), bool(fell[0])
+
+
+def _crossings(
+    duration: Floats, efficiencies: Floats, threshold: float
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """crossing() of each row of `efficiencies`; a point that is nan was not measured and is left out of its row."""
+    ns, fell = np.full(len(efficiencies), math.inf), np.zeros(len(efficiencies), dtype=bool)
+    missing = np.isnan(efficiencies)
+    for pattern in np.unique(missing, axis=0):  # a single one, unless launches are missing
+        rows, points = np.flatnonzero((missing == pattern).all(axis=1)), np.flatnonzero(~pattern)
+        points = points[np.argsort(-duration[points], kind="stable")]
+        x, y = np.log(duration[points]), efficiencies[np.ix_(rows, points)]
+        reached = np.logical_or.accumulate(y >= threshold, axis=1)
+        ns[rows[reached.any(axis=1)]] = duration[points].min(initial=math.inf)
+        falls, places = np.nonzero(reached[:, :-1] & (y[:, 1:] < threshold))
+        falls, first = np.unique(falls, return_index=True)
+        i = places[first]
+        above, below = y[falls, i], y[falls, i + 1]
+        share = (above - threshold) / (above - below)
+        ns[rows[falls]] = np.exp(x[i] + share * (x[i + 1] - x[i]))
+        fell[rows[falls]] = True
+    return ns, fell
 
 
 def metg(
@@ -229,17 +244,12 @@ def metg(
         warnings.simplefilter("ignore", RuntimeWarning)
         middle = np.nanmedian if bool(np.any(np.isnan(matrix))) else np.median  # five times as fast
         points = middle(matrix[picks], axis=1)
-    found = np.sort([_crossing_of_present(duration, row, threshold) for row in points])
+    found = np.sort(_crossings(duration, points, threshold)[0])
     tail = (1 - confidence) / 2
     # Order statistics of the resamples, outwards: interpolating towards inf would give nan.
     low = found[math.floor(tail * (resamples - 1))]
     high = found[math.ceil((1 - tail) * (resamples - 1))]
     return Metg(ns, float(low), float(high), kind, rounds)
-
-
-def _crossing_of_present(duration: Floats, efficiencies: Floats, threshold: float) -> float:
-    present = ~np.isnan(efficiencies)
-    return crossing(duration[present], efficiencies[present], threshold)[0]
 
 
 def holm(p: npt.ArrayLike) -> Floats:
