@@ -44,8 +44,9 @@ def drawings(run: results.Run, only: Sequence[str] = ()) -> list[Drawing]:
     # The other arms are copies of cells for comparing builds: figures show one build.
     frame = run.observations
     frame = frame[frame["arm"].isin(["head", ""])]
-    group = pd.Series([name.rpartition(".")[2] for name in frame["sweep"]], index=frame.index, dtype=object)
-    sweep = pd.Series([name.partition(".")[0] for name in frame["sweep"]], index=frame.index, dtype=object)
+    names = frame["sweep"].unique()
+    group = frame["sweep"].map({name: name.rpartition(".")[2] for name in names})
+    sweep = frame["sweep"].map({name: name.partition(".")[0] for name in names})
     found = []
     for figure in table.FIGURES:
         if only and figure.name not in only:
