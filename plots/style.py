@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -556,16 +557,26 @@ def text_width(text: str, size: float, *, bold: bool = False) -> float:
 def wrap(text: str, width: float, size: float, *, bold: bool = False) -> list[str]:
     """`text` in lines of at most `width` inches; its own line breaks are kept."""
     lines: list[str] = []
+    blank = text_width("a a", size, bold=bold) - text_width("aa", size, bold=bold)
+
+    def fits(words: Sequence[str]) -> bool:
+        return len(words) < 2 or text_width(" ".join(words), size, bold=bold) <= width
+
     for paragraph in text.split("\n"):
-        current = ""
-        for word in paragraph.split(" "):
-            longer = f"{current} {word}" if current else word
-            if current and text_width(longer, size, bold=bold) > width:
-                lines.append(current)
-                current = word
-            else:
-                current = longer
-        lines.append(current)
+        words = paragraph.split(" ")
+        while words:
+            if not words[0] and len(words) > 1:  # no line begins with a blank
+                del words[0]
+                continue
+            # Whole lines are slow to measure: start from what the words by themselves say.
+            ends = accumulate(text_width(word, size, bold=bold) + blank for word in words)
+            count = max(1, sum(1 for _ in takewhile(lambda end: end - blank <= width, ends)))
+            while not fits(words[:count]):
+                count -= 1
+            while count < len(words) and fits(words[: count + 1]):
+                count += 1
+            lines.append(" ".join(words[:count]))
+            words = words[count:]
     return lines
 
 
