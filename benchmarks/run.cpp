@@ -209,6 +209,16 @@ ExitStatus measure(Session& session, ProcessLauncher& launcher, ProgressStyle st
   return summary.status();
 }
 
+/// Time for all of the run; empty without --budget.
+std::optional<std::chrono::nanoseconds> budget_of(const RunArguments& arguments) {
+  if (arguments.budget.empty()) return std::nullopt;
+  try {
+    return parse_duration(arguments.budget);
+  } catch (const UsageError& error) {
+    throw UsageError(fmt::format("--budget: {}", error.what()));
+  }
+}
+
 /// The session of the run in `folder`, ready to go on. Throws UsageError where this program or this machine may
 /// not continue it.
 Session take_up(const std::string& folder, ProcessLauncher& launcher) {
@@ -303,7 +313,14 @@ ExitStatus resume(const RunArguments& arguments) {
   const ProgressStyle style = choose_style(arguments.progress, place);
   const Interrupt interrupt;
   ProcessLauncher launcher(own_program(), interrupt.fd());
+  const auto budget = budget_of(arguments);
   Session session = take_up(arguments.resume, launcher);
+  Plan& plan = session.plan;
+  if (budget) plan.budget = budget;
+  if (session.complete) plan.budget.reset();  // nothing may be launched any more
+  if (plan.budget) {
+    say(fmt::format("budget {}: {} of it is spent", format_duration(*plan.budget), format_duration(plan.spent)));
+  }
   point_latest_to(session.folder);
   return measure(session, launcher, style, place);
 }
@@ -358,15 +375,10 @@ ExitStatus run(const RunArguments& arguments) {
   const ProgressPlace place = progress_place(stderr);
   const ProgressStyle style = choose_style(arguments.progress, place);
   Session session;
-  if (!arguments.budget.empty()) {
-    try {
-      session.options.budget = parse_duration(arguments.budget);
-    } catch (const UsageError& error) {
-      throw UsageError(fmt::format("--budget: {}", error.what()));
-    }
-  }
+  const auto budget = budget_of(arguments);
   session.plan = plan_of(arguments);
   Plan& plan = session.plan;
+  plan.budget = budget;
   if (arguments.dry_run) {
     print_plan(plan, arguments);
     return ExitStatus::done;
@@ -455,7 +467,8 @@ void add_run(CLI::App& app, int& status) {
   command
       ->add_option("--budget", arguments->budget,
                    fmt::format("Time for all of it, such as 90s, 3m or 1h: rounds are cut evenly, to no fewer than {}; "
-                               "where those do not fit, the last cells are left out",
+                               "where those do not fit, the last cells are left out. With --resume: instead of what it "
+                               "was, time that is spent already counts",
                                kLeastRounds))
       ->type_name("TIME");
   auto* resumed = command
@@ -465,9 +478,8 @@ void add_run(CLI::App& app, int& status) {
   command->add_flag("--yes", arguments->yes, fmt::format("Run more than {} cells", kMostCells));
   command->add_flag("--dry-run", arguments->dry_run, "Print the cells and about how long they take, measure nothing");
   for (CLI::Option* option : command->get_options()) {
-    if (option != resumed && option->get_name() != "--progress" && option->get_name() != "--help") {
-      resumed->excludes(option);
-    }
+    const std::string name = option->get_name();
+    if (option != resumed && name != "--progress" && name != "--budget" && name != "--help") resumed->excludes(option);
   }
   command->callback([arguments, &status] { status = static_cast<int>(run(*arguments)); });
 }

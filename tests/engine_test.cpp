@@ -518,12 +518,12 @@ TEST(EngineBudget, IsKeptWithinATenthWhereRoundsCanBeCut) {
     for (const int arms : {1, 2}) {
       Trial run(arms == 1 ? plan_of(kEight, 100) : arms_of(plan_of(kEight, 100), {"base"}));
       make_costly(run, factor);
-      run.options.budget = seconds(120 * arms);
+      run.plan.budget = seconds(120 * arms);
       const RunSummary summary = run();
       EXPECT_EQ(summary.status(), ExitStatus::done);
       EXPECT_EQ(summary.skipped, 0U);
       const double share =
-          static_cast<double>(run.launcher.now.count()) / static_cast<double>(run.options.budget->count());
+          static_cast<double>(run.launcher.now.count()) / static_cast<double>(run.plan.budget->count());
       EXPECT_LT(share, 1.1) << factor;
       EXPECT_GT(share, 0.9) << factor;
       const auto count = launches_by_cell(run.sink);
@@ -540,7 +540,7 @@ TEST(EngineBudget, LeavesOutTheLastCellsWhereSixRoundsDoNotFit) {
   for (const double factor : {1.0, 1.5}) {
     Trial run(plan_of(kEight, 100));
     make_costly(run, factor);
-    run.options.budget = seconds(17);
+    run.plan.budget = seconds(17);
     const RunSummary summary = run();
     EXPECT_EQ(summary.status(), ExitStatus::done);
     EXPECT_GT(summary.skipped, 0U);
@@ -565,7 +565,7 @@ TEST(EngineBudget, NeverEndsBetweenTheArmsOfAVisit) {
   for (int budget = 10; budget < 60; budget += 7) {
     Trial run(arms_of(plan_of(kEight, 100), {"base", "base2"}));
     make_costly(run, 1.4);
-    run.options.budget = seconds(budget);
+    run.plan.budget = seconds(budget);
     run();
     std::map<std::string, std::set<std::string>> arms;
     for (const Row& row : run.sink.rows) {
@@ -578,7 +578,7 @@ TEST(EngineBudget, NeverEndsBetweenTheArmsOfAVisit) {
 TEST(EngineBudget, CalibrationTakesNoMoreThanHalf) {
   Trial run(plan_of(kEight, 10));
   make_costly(run, 1);
-  run.options.budget = seconds(2);
+  run.plan.budget = seconds(2);
   EXPECT_EQ(run().status(), ExitStatus::done);
   EXPECT_LT(run.launcher.now, seconds(3));
   const auto messages = run.values("message");
@@ -587,6 +587,28 @@ TEST(EngineBudget, CalibrationTakesNoMoreThanHalf) {
                             return one.find("before this cell was calibrated") != std::string::npos;
                           }),
             0);
+}
+
+TEST(EngineBudget, ATrialThatHangsEndsWithTheBudget) {
+  Trial run(plan_of(kFour));
+  run.plan.budget = seconds(60);
+  run.launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {
+    if (request.options.cell.workers != 3) return;
+    outcome.end = LaunchEnd::timeout;
+    outcome.rows.clear();
+    outcome.message = "killed";
+    outcome.duration = request.deadline;
+  };
+  EXPECT_EQ(run().timeout, 0U);
+  EXPECT_LE(run.launcher.now, seconds(63));
+  int skipped = 0;
+  for (const Row& row : run.sink.rows) {
+    if (row["workers"] != "3") continue;
+    ++skipped;
+    EXPECT_EQ(row["status"], "skipped");
+    EXPECT_EQ(row["message"], "budget: half of 1 min 00 s was over before this cell was calibrated");
+  }
+  EXPECT_EQ(skipped, 1);
 }
 
 /// Keeps so many launches, then the run is as good as killed.
@@ -611,6 +633,56 @@ std::vector<KeptLaunch> kept(const std::vector<Row>& rows) {
     from = end;
   }
   return result;
+}
+
+TEST(EngineResume, TheBudgetIsThatOfAllCallsTogether) {
+  for (const std::size_t launches : {20U, 130U, 240U}) {
+    Trial first(plan_of(kEight, 100));
+    make_costly(first, 1);
+    first.plan.budget = seconds(120);
+    Dying dying(launches);
+    EXPECT_THROW(first(dying), Error);
+
+    Trial second(parse_plan(format_plan(first.plan_when_calibrated, {}), "plan.toml").plan);
+    ASSERT_TRUE(second.plan.budget);
+    EXPECT_GT(second.plan.spent, seconds(0));
+    EXPECT_LE(second.plan.spent, first.launcher.now);
+    make_costly(second, 1);
+    second.options.earlier = kept(dying.rows);
+    EXPECT_EQ(second().skipped, 0U) << "what was measured before is not to be paid again";
+    const double share = static_cast<double>((first.launcher.now + second.launcher.now).count()) / 120e9;
+    EXPECT_LT(share, 1.1);
+    EXPECT_GT(share, 0.85);
+    EXPECT_GT(second.plan.spent, seconds(100));
+  }
+}
+
+TEST(EngineResume, ALargerBudgetGivesBackTheRoundsThatWereCut) {
+  Trial first(plan_of(kEight, 40));
+  make_costly(first, 1);
+  first.plan.budget = seconds(40);
+  Dying dying(30);
+  EXPECT_THROW(first(dying), Error);
+  Trial second(parse_plan(format_plan(first.plan_when_calibrated, {}), "plan.toml").plan);
+  EXPECT_LT(count_rounds(second.plan), 40);
+  make_costly(second, 1);
+  second.plan.budget = seconds(10'000);
+  second.options.earlier = kept(dying.rows);
+  second();
+  EXPECT_EQ(count_rounds(second.plan), 40);
+  const std::string text = format_plan(second.plan, {});
+  EXPECT_EQ(text.find("asked_rounds"), std::string::npos) << "none is cut any more";
+}
+
+TEST(EngineResume, AnInterruptKeepsTheTimeThatCalibrationTook) {
+  Trial run(plan_of(kFour));
+  run.plan.budget = seconds(60);
+  run.launcher.change = [&](const LaunchRequest&, LaunchOutcome& outcome) {
+    if (run.launcher.requests.size() == 3) outcome.end = LaunchEnd::interrupted;
+  };
+  EXPECT_TRUE(run().interrupted);
+  EXPECT_EQ(run.plan_when_calibrated.spent, milliseconds(300));
+  EXPECT_FALSE(run.plan_when_calibrated.calibrated);
 }
 
 TEST(EngineResume, ARunThatEndedAnywhereGoesOnAsIfItHadNot) {

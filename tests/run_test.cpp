@@ -344,6 +344,25 @@ TEST_F(RunTest, ABudgetLeavesOutWhatDoesNotFitAndSaysSo) {
   for (const auto& [cell, seen] : rounds) EXPECT_LT(seen.size(), 1000U);
 }
 
+TEST_F(RunTest, ABudgetIsKeptByTheCallThatGoesOn) {
+  write("tiny.toml", kTiny);
+  const Result made = program({"run", "tiny.toml", "--out", "runs", "--rounds", "40", "--budget", "1h"});
+  ASSERT_EQ(made.status, 0) << made.err;
+  const std::string run = made.out.substr(0, made.out.size() - 1);
+  const auto plan = toml::parse(read(folder_ + "/" + run + "/plan.toml"));
+  EXPECT_EQ(plan["budget_ns"].value_or(std::int64_t{0}), std::int64_t{3600} * 1'000'000'000);
+  EXPECT_GT(plan["spent_ns"].value_or(std::int64_t{0}), 0);
+  const Result again = program({"run", "--resume", run});
+  EXPECT_EQ(again.status, 0) << again.err;
+  EXPECT_THAT(again.err, HasSubstr("budget 1 h 00 min: "));
+  const Result other = program({"run", "--resume", run, "--budget", "2h"});
+  EXPECT_EQ(other.status, 0) << other.err;
+  EXPECT_THAT(other.err, HasSubstr("budget 2 h 00 min: "));
+  const Result wrong = program({"run", "--resume", run, "--budget", "2"});
+  EXPECT_EQ(wrong.status, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("--budget: '2' is no duration"));
+}
+
 TEST_F(RunTest, KilledAtAnyMomentARunGoesOnWithoutLossOrDouble) {
   write("long.toml",
         "rounds = 6\nrepetitions = 2\nwarmups = 0\n[[group]]\nworkload = \"spin\"\ntasks = 4\ntask_size = 1000\n"

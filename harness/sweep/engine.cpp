@@ -112,23 +112,38 @@ class Engine {
         sink_(sink),
         progress_(progress),
         options_(options),
-        start_(options.clock()) {}
+        start_(options.clock() - plan.spent) {}
 
   RunSummary run() {
     done_.assign(plan_.cells.size(), std::vector<bool>(plan_.arms.size(), false));
-    for (const PlannedCell& planned : plan_.cells) asked_.push_back(planned.rounds);
+    for (const PlannedCell& planned : plan_.cells) asked_.push_back(std::max(planned.rounds, planned.asked_rounds));
     if (!plan_.calibrated) {
       if (!calibrate()) return summary_;
       plan_.calibrated = true;
-      if (options_.budget) fit(0);
-      options_.changed(plan_);
+      if (plan_.budget) fit(0);
+      note();
+    } else if (plan_.budget && options_.earlier.empty()) {
+      fit(0);
+      note();
     }
     take_up();
     go_round();
+    if (plan_.budget) note();
     return summary_;
   }
 
  private:
+  /// Tells what a later call must know to go on.
+  void note() {
+    if (plan_.budget) {
+      plan_.spent = elapsed();
+      for (std::size_t i = 0; i < plan_.cells.size(); ++i) {
+        plan_.cells[i].asked_rounds = plan_.cells[i].rounds < asked_[i] ? asked_[i] : 0;
+      }
+    }
+    options_.changed(plan_);
+  }
+
   // Before the first round.
 
   /// The trial of a pitfall's variant is short: some variants take long, and a digest is all that is shared.
@@ -179,20 +194,27 @@ class Engine {
       needs[i].granularity = &trial(work_of(most));
       needs[i].own = &trial(factors(cell));
     }
+    if (plan_.budget)
+      for_calibration_ = std::max(nanoseconds(0), *plan_.budget - plan_.spent) / 2;  // what is left is for measuring
     for (std::size_t done = 0; done < tries_.size(); ++done) {
-      if (options_.budget && elapsed() > *options_.budget / 2) break;  // what is left is for measuring
+      if (plan_.budget && elapsed() - plan_.spent >= for_calibration_) break;
       progress_.update("calibrating", done, tries_.size(), nanoseconds(0));
       Trial& next = *tries_[done];
       const auto known = oracles_.find(format_cell(next.options.cell));
       const Trial& oracle =
           known != oracles_.end() ? *known->second : trials_.at(format_cell(oracle_cell(next.options.cell)));
       if (oracle.problem().empty()) next.options.expected_digest = number((*oracle.row())["digest"], 16);
-      next.outcome = launcher_.launch(
-          {.options = next.options, .program = plan_.arms.front().program, .deadline = kFirstDeadline});
+      nanoseconds deadline = kFirstDeadline;
+      if (plan_.budget) deadline = std::min(deadline, most() - elapsed());
+      next.outcome =
+          launcher_.launch({.options = next.options, .program = plan_.arms.front().program, .deadline = deadline});
       if (next.outcome->end == LaunchEnd::interrupted) {
         summary_.interrupted = true;
+        if (plan_.budget) note();
         return false;
       }
+      // It was not the launch that took too long, there was no more time for it.
+      if (next.outcome->end == LaunchEnd::timeout && deadline < kFirstDeadline) next.outcome.reset();
     }
     progress_.update("calibrating", tries_.size(), tries_.size(), nanoseconds(0));
     for (std::size_t i = 0; i < needs.size(); ++i) {
@@ -219,7 +241,7 @@ class Engine {
     };
     if (!own.outcome || !oracle.outcome) {
       give_up(kSkipped, fmt::format("budget: half of {} was over before this cell was calibrated",
-                                    format_duration(*options_.budget)));
+                                    format_duration(2 * for_calibration_)));
       return;
     }
     if (granularity != nullptr && granularity->problem().empty()) {
@@ -290,6 +312,7 @@ class Engine {
       const auto arm_index = static_cast<std::size_t>(arm - plan_.arms.begin());
       earlier_.insert(place(cell->second, arm_index, launch.round));
       order_ = std::max(order_, launch.order + 1);
+      begun_ = std::max(begun_, launch.round);
       if (is_last(launch, plan_.cells[cell->second])) done_[cell->second][arm_index] = true;
       count(launch, {cell->second, arm_index, 0});
     }
@@ -306,12 +329,16 @@ class Engine {
 
   // The budget.
 
+  /// Since the run began, without the time between an interruption and the call that goes on.
   [[nodiscard]] nanoseconds elapsed() const { return options_.clock() - start_; }
+
+  /// The budget with what it may be overrun by.
+  [[nodiscard]] nanoseconds most() const { return as_ns(kOverrun * static_cast<double>(plan_.budget->count())); }
 
   /// Whether one more round of `cell` would overrun the budget by more than what is tolerated.
   [[nodiscard]] bool is_late(std::size_t cell) const {
     const double due = launch_ns(cell) * static_cast<double>(plan_.arms.size()) * pace();
-    return static_cast<double>(elapsed().count()) + due > kOverrun * static_cast<double>(options_.budget->count());
+    return elapsed() + as_ns(due) > most();
   }
 
   [[nodiscard]] bool is_active(std::size_t cell) const {
@@ -325,7 +352,7 @@ class Engine {
       const bool active = is_active(i);
       costs.push_back({active ? launch_ns(i) * static_cast<double>(plan_.arms.size()) * pace() : 0, asked_[i]});
     }
-    const double left_ns = static_cast<double>((*options_.budget - elapsed()).count());
+    const double left_ns = static_cast<double>((*plan_.budget - elapsed()).count());
     const int before = count_rounds(plan_);
     const BudgetCut cut = cut_to_budget(costs, round, left_ns);
     for (std::size_t i = 0; i < plan_.cells.size(); ++i) {
@@ -334,18 +361,17 @@ class Engine {
     for (const std::size_t i : cut.left_out) leave_out(i, round);
     if (round == 0 || !cut.left_out.empty()) {
       progress_.say(
-          fmt::format("budget {}: {} of {} rounds{}", format_duration(*options_.budget), std::min(cut.rounds, before),
+          fmt::format("budget {}: {} of {} rounds{}", format_duration(*plan_.budget), std::min(cut.rounds, before),
                       *std::max_element(asked_.begin(), asked_.end()),
                       cut.left_out.empty() ? std::string() : fmt::format(", {} cells left out", cut.left_out.size())));
     }
-    if (round > 0 && (count_rounds(plan_) != before || !cut.left_out.empty())) options_.changed(plan_);
   }
 
   void leave_out(std::size_t cell, int round) {
     plan_.cells[cell].status = kSkipped;
     plan_.cells[cell].message =
         fmt::format("budget: {} rounds of it do not fit into {}{}", std::min(asked_[cell], kLeastRounds),
-                    format_duration(*options_.budget),
+                    format_duration(*plan_.budget),
                     round == 0 ? std::string() : fmt::format("; {} were measured before that was seen", round));
     // The row that says so is the next one of this cell.
     plan_.cells[cell].rounds = std::max(plan_.cells[cell].rounds, round + 1);
@@ -384,8 +410,9 @@ class Engine {
     progress_.say(fmt::format("{} cells, {} launches{}, about {}", plan_.cells.size(), left,
                               earlier_.empty() ? "" : " left", format_duration(as_ns(left_ns))));
     for (int round = 0; round < count_rounds(plan_); ++round) {
-      if (options_.budget && round > 0) {
+      if (plan_.budget && round > begun_) {
         fit(round);
+        note();
         std::tie(left, left_ns) = remaining(round);
       }
       std::size_t visited = plan_.cells.size();
@@ -394,18 +421,18 @@ class Engine {
         if (done_[visit.cell][visit.arm] || earlier_.count(place(visit.cell, visit.arm, round)) != 0) continue;
         const PlannedCell& planned = plan_.cells[visit.cell];
         // All arms of a visit or none: a round without its other half is worth nothing.
-        if (first_arm && planned.status.empty() && options_.budget && is_late(visit.cell)) {
+        if (first_arm && planned.status.empty() && plan_.budget && is_late(visit.cell)) {
           const auto launches = static_cast<std::uint64_t>(planned.rounds - round) * plan_.arms.size();
           left -= launches;
           left_ns -= static_cast<double>(launches) * launch_ns(visit.cell);
           if (round >= std::min(asked_[visit.cell], kLeastRounds)) {  // it has enough
             done_[visit.cell].assign(plan_.arms.size(), true);
             plan_.cells[visit.cell].rounds = round;
-            options_.changed(plan_);
+            note();
             continue;
           }
           leave_out(visit.cell, round);
-          options_.changed(plan_);
+          note();
         }
         if (!planned.status.empty()) {
           keep({blank_row(visit, planned.status, planned.message)}, visit, round);
@@ -544,12 +571,14 @@ class Engine {
   Progress& progress_;
   const RunOptions& options_;
   nanoseconds start_;
+  nanoseconds for_calibration_{0};                   // half of what was left of the budget
   std::unordered_map<std::string, Trial> trials_;    // pointers to elements stay valid
   std::unordered_map<std::string, Trial*> oracles_;  // by what is tried
   std::vector<Trial*> tries_;                        // in the order in which they were first needed
   std::vector<int> asked_;                           // rounds by cell, before a budget cut them
   std::vector<std::vector<bool>> done_;              // by cell and arm: not to be visited again
   std::unordered_set<std::uint64_t> earlier_;        // places of the launches that were made before
+  int begun_ = 0;                                    // the last round that was begun before
   double expected_ns_ = 0;                           // of the launches made, as they were expected
   double spent_ns_ = 0;                              // and as they were
   std::uint64_t order_ = 0;                          // of launches in the rounds, and of cells skipped there

@@ -57,9 +57,8 @@ Arm greet(Launcher& launcher, std::string name, std::string program);
 
 struct RunOptions {
   /// Called with the plan whenever something was found or decided that a later call must know to go on: once
-  /// it is calibrated, and when a budget cuts it.
+  /// it is calibrated, and, where it has a budget, before every round, when cells are cut and when it is interrupted.
   std::function<void(const Plan&)> changed = [](const Plan&) {};
-  std::optional<std::chrono::nanoseconds> budget = {};  ///< for all of it, calibration included
   Clock clock = real_clock();
   std::vector<KeptLaunch> earlier = {};  ///< of the same run, before it was cut off: not made again
 };
@@ -70,10 +69,11 @@ struct RunOptions {
 /// there are and how they are run share it, measured with the most tasks of them, so that costs per
 /// repetition weigh least. Launches that coincide are made once. What is found goes into plan.cells. A plan
 /// that is calibrated already, since the run was cut off later, is taken as it is. All of that is found with head and
-/// holds for all arms: same work, same iterations. A budget then cuts rounds (cut_to_budget()), before the first one
-/// and again after each, as the time that they take proves longer or shorter; a cell that is left out is `skipped`.
-/// Then the rounds, in which a cell that an arm does not know is skipped there. Throws Error where rows cannot be kept
-/// or nothing can be started: rows that were appended before stay.
+/// holds for all arms: same work, same iterations. The plan's budget holds for all calls together: calibration gets
+/// half of what is left of it, no trial outlasts it, and time goes to plan.spent. It then cuts rounds
+/// (cut_to_budget()), before the first one and again after each, as the time that they take proves longer or shorter; a
+/// cell that is left out is `skipped`. Then the rounds, in which a cell that an arm does not know is skipped there.
+/// Throws Error where rows cannot be kept or nothing can be started: rows that were appended before stay.
 RunSummary run_plan(Plan& plan, const RunIdentity& identity, Launcher& launcher, RowSink& sink, Progress& progress,
                     const RunOptions& options = {});
 

@@ -198,6 +198,7 @@ std::string format_plan(const Plan& plan, const std::vector<std::pair<std::strin
   for (const auto& [name, value] : facts) text += fmt::format("{} = {}\n", name, quoted(value));
   text += fmt::format("command = {}\nsweeps = {}\nseed = {}\ncalibrated = {}\n", quoted_list(plan.command),
                       quoted_list(plan.sweeps), plan.seed, plan.calibrated);
+  if (plan.budget) text += fmt::format("budget_ns = {}\nspent_ns = {}\n", plan.budget->count(), plan.spent.count());
   for (const Arm& arm : plan.arms) {
     text += fmt::format("\n[[arm]]\nname = {}\nprogram = {}\nbuild_id = {}\ngit_sha = {}\n", quoted(arm.name),
                         quoted(arm.program), quoted(arm.build_id), quoted(arm.git_sha));
@@ -206,6 +207,7 @@ std::string format_plan(const Plan& plan, const std::vector<std::pair<std::strin
     text += fmt::format("\n[[cell]]\ncell = {}\ncell_id = \"{}\"\nrounds = {}\nrepetitions = {}\nwarmups = {}\n",
                         quoted(format_cell(planned.cell)), cell_id(planned.cell), planned.rounds, planned.repetitions,
                         planned.warmups);
+    if (planned.asked_rounds != 0) text += fmt::format("asked_rounds = {}\n", planned.asked_rounds);
     if (planned.sees) text += fmt::format("sees = {}\n", *planned.sees);
     if (planned.calibration) {
       text += fmt::format("iterations = {}\ndigest = \"{:016x}\"\nexpected_ns = {}\n", planned.calibration->iterations,

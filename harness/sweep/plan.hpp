@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -41,6 +42,7 @@ struct PitfallPlan {
 struct PlannedCell {
   Cell cell;
   int rounds = 12;           ///< it is visited in rounds 0 … rounds-1
+  int asked_rounds = 0;      ///< before a budget cut them; 0: they were not cut
   int repetitions = 5;       ///< timed, per launch
   int warmups = 2;           ///< untimed, per launch
   PitfallPlan pitfall = {};  ///< of a pitfall's variant
@@ -66,6 +68,8 @@ struct Plan {
   std::uint64_t seed = 1;            ///< of order, padding and noise; < 2^63
   std::vector<Arm> arms = {Arm{}};   ///< head first
   bool calibrated = false;           ///< every cell has its calibration, or a status that says why not
+  std::optional<std::chrono::nanoseconds> budget = {};  ///< for all of it, calibration included
+  std::chrono::nanoseconds spent{0};                    ///< of the budget, by the calls before this one
   std::vector<PlannedCell> cells;
 };
 

@@ -99,6 +99,7 @@ PlannedCell read_cell(const Reader& reader, Pitfalls pitfalls) {
     reader.fail(reader.need("cell"), error.what());
   }
   planned.rounds = reader.number<int>("rounds", 0);
+  if (reader.find("asked_rounds") != nullptr) planned.asked_rounds = reader.number<int>("asked_rounds", 1);
   planned.repetitions = reader.number<int>("repetitions", 1);
   planned.warmups = reader.number<int>("warmups", 0);
   if (reader.find("iterations") != nullptr) {
@@ -147,6 +148,10 @@ PlanFile parse_plan(std::string_view text, const std::string& path, Pitfalls pit
   file.plan.sweeps = reader.texts("sweeps");
   file.plan.seed = reader.number<std::uint64_t>("seed", 0);
   file.plan.calibrated = reader.truth("calibrated");
+  if (reader.find("budget_ns") != nullptr) {
+    file.plan.budget = std::chrono::nanoseconds(reader.number<std::int64_t>("budget_ns", 1));
+    file.plan.spent = std::chrono::nanoseconds(reader.number<std::int64_t>("spent_ns", 0));
+  }
   file.plan.arms.clear();
   reader.each("arm", [&](const Reader& arm) {
     file.plan.arms.push_back({arm.text("name"), arm.text("program"), arm.text("build_id"), arm.text("git_sha")});
