@@ -229,7 +229,9 @@ LaunchOutcome ProcessLauncher::launch(const LaunchRequest& request) {
   LaunchOutcome outcome;
   const auto start = steady_clock::now();
   const pid_t parent = ::getpid();
-  const pid_t child = ::fork();
+  // Without the handlers of a fork, which only a child that does not become another program needs: where this machine's
+  // facts were asked of LLVM's OpenMP runtime, its handler would leave a file in /dev/shm for every launch.
+  const pid_t child = ::_Fork();
   if (child < 0) throw system_error("cannot start a launch", errno);
   if (child == 0) {
     become(program.c_str(), arguments.data(), environment.data(), parent, out.write.get(), err.write.get(),
