@@ -34,7 +34,9 @@ using std::chrono::steady_clock;
 constexpr std::size_t kColumns = 100;
 constexpr int kMostRounds = 20;
 constexpr int kRepetitions = 3;
-constexpr std::chrono::milliseconds kMeasuring{8000};  ///< no round begins that would probably end later
+constexpr std::chrono::milliseconds kMeasuring{8500};  ///< no round begins that would probably end later
+/// A variant that is only there to be looked at runs once if it takes as long as this: the others need the rounds.
+constexpr std::chrono::milliseconds kLongReference{500};
 
 /// `text` in lines of kColumns, each indented.
 void print_wrapped(std::string_view text, std::size_t indent) {
@@ -99,7 +101,8 @@ struct Course {
   const Variant* variant;
   LaunchOptions options;
   Seen seen;
-  std::vector<double> peaks;  ///< of memory, in bytes
+  std::vector<double> peaks;         ///< of memory, in bytes
+  steady_clock::duration longest{};  ///< launch
 };
 
 class Measurement {
@@ -107,7 +110,7 @@ class Measurement {
   Measurement(const Pitfall& pitfall, int workers, const std::string& program, int interrupt_fd)
       : pitfall_(pitfall), launcher_(program, interrupt_fd) {
     for (const Variant& variant : pitfall.variants) {
-      Course course{&variant, {}, {}, {}};
+      Course course{&variant, {}, {}, {}, {}};
       PlannedCell planned;
       planned.repetitions = kRepetitions;
       planned.warmups = 1;
@@ -133,20 +136,22 @@ class Measurement {
       if (!calibrate(course)) return false;
     }
     std::mt19937_64 random(std::random_device{}());
-    auto longest = steady_clock::duration::zero();
     for (int round = 0; round < kMostRounds; ++round) {
-      const auto begin = steady_clock::now();
-      if (round > 0 && begin - start + longest > kMeasuring) break;
       std::vector<Course*> order;
+      auto expected = steady_clock::duration::zero();
       for (Course& course : courses_) {
-        if (course.seen.status == "ok" || course.seen.status == "wrong_output") order.push_back(&course);
+        if (course.seen.status != "ok" && course.seen.status != "wrong_output") continue;
+        if (course.variant->role == Role::reference && course.longest >= kLongReference) continue;
+        order.push_back(&course);
+        expected += course.longest;
       }
-      if (order.empty()) break;
+      if (order.empty() || (round > 0 && steady_clock::now() - start + expected > kMeasuring)) break;
       std::shuffle(order.begin(), order.end(), random);
       for (Course* course : order) {
+        const auto begin = steady_clock::now();
         if (!measure(*course, std::chrono::seconds(20), round)) return false;
+        course->longest = std::max(course->longest, steady_clock::now() - begin);
       }
-      longest = std::max(longest, steady_clock::now() - begin);
     }
     return true;
   }
@@ -298,6 +303,7 @@ void print_measurement(const Pitfall& pitfall, const Measurement& measurement) {
       text += fmt::format("  ({} at most)", shown(ratio_of(course->peaks).median, "peak_rss_bytes"));
     }
     if (seen.status != "ok") text += fmt::format("  {}: {}", seen.status, seen.message);
+    if (values.size() == 1 && good.seen.by_round.size() > 1) text += "  (ran once)";
     fmt::print("  {:<{}}  {:<9}  {}\n", variant.name, width, name_of(variant.role), text);
   }
   if (!pitfall.tempting.empty()) print_temptation(pitfall, measurement);

@@ -242,8 +242,7 @@ std::uint32_t copies_of(const ProcessOptions& options) {
 
 StrategyOptions strategy_options(const ProcessOptions& options) {
   StrategyOptions result;
-  const std::int64_t all = options.strategy == "sequential" ? 1 : available_workers();
-  const std::int64_t workers = options.workers.value_or(all);
+  const std::int64_t workers = options.workers.value_or(available_workers());
   constexpr std::int64_t kMostWorkers = 4096;
   if (workers < 1 || workers > kMostWorkers) {
     throw UsageError(fmt::format("--workers {}: it must lie between 1 and {}", workers, kMostWorkers));
@@ -330,6 +329,8 @@ int process(const ProcessOptions& options) {
   const std::uint32_t copies = copies_of(options);
   const Strategy& strategy = select_strategy(options.strategy);
   StrategyOptions how = strategy_options(options);
+  // Who names no number gets what the strategy can do: some are one worker.
+  if (!options.workers && !refusal(strategy, how).empty()) how.workers = 1;
   if (const std::string reason = refusal(strategy, how); !reason.empty()) throw UsageError(reason);
   const Kernel& kernel = select_kernel(options.kernel);
 
@@ -356,6 +357,12 @@ int process(const ProcessOptions& options) {
       const EtlTask task = plan.task(number);
       refuse(task.input, "an input");
       refuse(plan.path_of(task), "an output");
+    }
+    std::error_code unknown;
+    if (!options.resume && !options.overwrite && fs::is_regular_file(options.manifest, unknown) &&
+        fs::file_size(options.manifest, unknown) > 0) {
+      throw UsageError(
+          fmt::format("the manifest '{}' exists: --overwrite replaces it, --resume adds to it", options.manifest));
     }
   }
 
@@ -429,7 +436,7 @@ int process(const ProcessOptions& options) {
         return;
       }
       ++totals.failed;
-      const bool is_named = message.find(task.input) != std::string_view::npos;
+      const bool is_named = message.find(fmt::format("'{}'", task.input)) != std::string_view::npos;
       progress.message("failed", true, is_named ? std::string(message) : fmt::format("'{}': {}", task.input, message));
       manifest.failed(line, message);
       if (options.fail_fast) stop_flag() = true;
@@ -484,7 +491,8 @@ int process(const ProcessOptions& options) {
   if (there_already > 0) fmt::print(", {} there already", there_already);
   if (totals.unfinished > 0) fmt::print(", {} not done", totals.unfinished);
   if (collection.skipped_others > 0) fmt::print(", {} skipped that are no sound files", collection.skipped_others);
-  if (collection.skipped_folders > 0) fmt::print(", {} folders not entered", collection.skipped_folders);
+  if (collection.skipped_folders > 0)
+    fmt::print(", {} folder{} not entered", collection.skipped_folders, collection.skipped_folders == 1 ? "" : "s");
   if (collection.skipped_links > 0) fmt::print(", {} folders not entered again", collection.skipped_links);
   fmt::print("\nsound: {:.3f} s; clipped samples: {}; NaN or infinite: {}\n", totals.sound_seconds, totals.clipped,
              totals.not_finite);
@@ -535,7 +543,7 @@ void add_process(CLI::App& app, int& status) {
   command->add_option("--copies", options->copies, "outputs per input, each with its own noise: a.wav, a.2.wav, ...")
       ->capture_default_str();
   command->add_option("--strategy", options->strategy, "see `noisefloor list strategies`")->capture_default_str();
-  command->add_option("--workers", options->workers, "default: the CPUs that are ours (1 for sequential)");
+  command->add_option("--workers", options->workers, "default: the CPUs that are ours (1 for sequential, async_io)");
   command->add_option("--chunk", options->chunk_size, "consecutive files that a worker takes at a time")
       ->capture_default_str();
   command
@@ -545,8 +553,9 @@ void add_process(CLI::App& app, int& status) {
   command->add_option("--kernel", options->kernel, "see `noisefloor list kernels`")->capture_default_str();
   command->add_flag("--recursive", options->recursive, "enter sub-folders, and links to folders once; they are kept");
   command->add_flag("--fsync", options->fsync, "each output is on the disk before the worker's next is begun");
-  command->add_option("--manifest", options->manifest,
-                      "one JSON line per output into this file, as they come; --resume appends");
+  command->add_option(
+      "--manifest", options->manifest,
+      "one JSON line per output into this file, as they come; --resume adds to it, --overwrite replaces it");
   CLI::Option* keep_going =
       command->add_flag("--keep-going", options->keep_going, "a bad input does not stop the others (the default)");
   command->add_flag("--fail-fast", options->fail_fast, "the first bad input does")->excludes(keep_going);

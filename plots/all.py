@@ -17,11 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import pandas as pd
-
 if __name__ == "__main__":
     # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from scripts import interpreter
+
+    interpreter.require()
+
+import pandas as pd
 
 from plots import style, table
 from scripts import results

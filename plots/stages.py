@@ -75,7 +75,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         figure,
         "Where does the time go: reading, adding noise, writing, or none of them?",
         "Time that tasks spent in each stage, summed over workers and divided by them; the empty part is wall time in no "
-        "stage: handing out, delivering, waiting for the last worker. A bar longer than its black line: stages overlapped. "
+        "stage: handing out, delivering, waiting for the last worker. A bar longer than its tick: stages overlapped. "
         f"Medians, {style.counts([entry.wall.n for entry in every])} per bar; at the right the share of each stage and of "
         f"the rest in the wall time.{style.describe_source(run, rows)}",
         [style.ROW_HEIGHT * (len(lines) + 0.4) for _, lines in found],

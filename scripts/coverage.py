@@ -16,6 +16,9 @@ from typing import Final
 if __name__ == "__main__":
     # Started by its path: find scripts/ as a package, and nothing by this folder's bare names.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from scripts import interpreter
+
+    interpreter.require()
 
 import numpy as np
 

@@ -57,12 +57,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+if __name__ == "__main__":
+    # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from scripts import interpreter
+
+    interpreter.require()
+
 import pandas as pd
 
 TOP: Final = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(TOP))
 
-from scripts import stats  # noqa: E402  (found by the line above when started as a program)
+from scripts import stats
 
 RATE: Final = 44100
 FS_IOC_GETFLAGS: Final = 0x80086601

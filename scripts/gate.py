@@ -21,6 +21,9 @@ from typing import Any, Final
 if __name__ == "__main__":
     # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from scripts import interpreter
+
+    interpreter.require()
 
 import pandas as pd
 from scipy import stats as scipy_stats

@@ -25,13 +25,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+if __name__ == "__main__":
+    # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from scripts import interpreter
+
+    interpreter.require()
+
 import numpy as np
 import pandas as pd
 
 TOP: Final = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(TOP))
 
-from scripts import stats  # noqa: E402  (found by the line above when started as a program)
+from scripts import stats
 
 SIZES: Final = {"L1": 4096, "L2": 65536, "L3": 1048576, "memory": 10584000}
 NUMPY: Final = ("numpy_default_rng", "numpy_legacy")

@@ -19,6 +19,9 @@ from typing import Any, Final
 if __name__ == "__main__":
     # Started by its path: find scripts/ as a package, and nothing by this folder's bare names.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from scripts import interpreter
+
+    interpreter.require()
 
 import pandas as pd
 
@@ -27,6 +30,9 @@ from scripts import results, stats
 ROOT: Final = Path(__file__).resolve().parent.parent
 TARGET: Final = ROOT / "docs" / "PITFALLS.md"
 REFERENCE: Final = ROOT / "results" / "reference" / "pitfalls"
+# As in benchmarks/pitfalls/verdict.cpp: an interval that holds 1 and a ratio beyond this, or its inverse, says neither
+# that there is a difference nor that there is none.
+NO_DIFFERENCE: Final = 1.1
 
 # What was thought of and is no pitfall of its own here, with the reason.
 LEFT_OUT: Final = (
@@ -125,6 +131,8 @@ def finding(pitfall: dict[str, Any], rows: pd.DataFrame) -> Finding:
         verdict = f"reproduced {ratio_text(ratio)}"
     elif ratio.high < 1:
         verdict = f"not here: the cure costs more, {ratio_text(ratio)}"
+    elif ratio.high > NO_DIFFERENCE or ratio.low < 1 / NO_DIFFERENCE:
+        verdict = f"undecided: {ratio_text(ratio)}"
     else:
         verdict = f"not here: no difference is seen, {ratio_text(ratio)}"
     return Finding(name, ratio, verdict, medians)

@@ -29,6 +29,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+if __name__ == "__main__":
+    # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from scripts import interpreter
+
+    interpreter.require()
+
 import numpy as np
 import numpy.typing as npt
 from scipy import stats

@@ -19,6 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+if __name__ == "__main__":
+    # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from scripts import interpreter
+
+    interpreter.require()
+
 import numpy as np
 import pandas as pd
 

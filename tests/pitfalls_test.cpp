@@ -298,7 +298,8 @@ TEST(PitfallVerdict, SaysWhatTheIntervalSays) {
   const Pitfall slow{.harm = Harm::slow};
   const Seen good = seen({1, 1, 1, 1, 1, 1});
   EXPECT_EQ(verdict(slow, seen({2, 2, 2, 2, 2, 3}), good), "reproduced ×2.00 [2.00–3.00]");
-  EXPECT_THAT(verdict(slow, seen({0.9, 2, 2, 2, 2, 3}), good), StartsWith("not here: no difference"));
+  EXPECT_THAT(verdict(slow, seen({0.97, 1, 1, 1, 1, 1.05}), good), StartsWith("not here: no difference"));
+  EXPECT_THAT(verdict(slow, seen({0.9, 2, 2, 2, 2, 3}), good), StartsWith("undecided: ×2.00 [0.90–3.00]"));
   EXPECT_THAT(verdict(slow, seen({0.5, 0.5, 0.5, 0.5, 0.5, 0.9}), good), StartsWith("not here: the cure costs more"));
   EXPECT_THAT(verdict(slow, seen({2, 2, 2}), good), StartsWith("undecided"));
   EXPECT_THAT(verdict(slow, seen({}, "failed", "ended by SIGSEGV"), good), HasSubstr("ended by SIGSEGV"));

@@ -336,6 +336,30 @@ class Outputs(ProcessTest):
         self.run_program(self.sounds, self.out)
         self.assertEqual(os.listdir(self.out), ["a.wav"])
 
+    def test_an_input_whose_name_is_part_of_its_outputs_is_named(self) -> None:
+        write_wav(self.top / "a.wav", 100)
+        self.run_program("a.wav", "out")
+        result = self.run_program("a.wav", "out", status=1)
+        self.assertIn("'a.wav': 'out/a.wav' exists", result.stderr)
+
+    def test_async_io_is_one_worker_where_none_is_named(self) -> None:
+        write_wav(self.sounds / "a.wav", 100)
+        result = self.run_program("--strategy", "async_io", self.sounds, self.out)
+        self.assertIn("workers 1", result.stdout)
+        self.run_program("--strategy", "async_io", "--workers", "2", self.sounds, self.out, status=2)
+
+    def test_a_manifest_that_exists_is_kept_unless_told(self) -> None:
+        write_wav(self.sounds / "a.wav", 100)
+        manifest = self.top / "m.jsonl"
+        self.run_program("--manifest", manifest, self.sounds, self.out)
+        before = manifest.read_bytes()
+        result = self.run_program("--manifest", manifest, self.sounds, self.top / "else", status=2)
+        self.assertIn("exists: --overwrite replaces it, --resume adds to it", result.stderr)
+        self.assertEqual(manifest.read_bytes(), before)
+        self.assertFalse((self.top / "else").exists())
+        self.run_program("--overwrite", "--manifest", manifest, self.sounds, self.out)
+        self.assertEqual(len(manifest.read_text().splitlines()), 1)
+
     def test_a_manifest_is_appended_to_on_resume(self) -> None:
         write_wav(self.sounds / "a.wav", 100)
         manifest = self.top / "m.jsonl"

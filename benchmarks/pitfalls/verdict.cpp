@@ -10,6 +10,10 @@
 namespace noisefloor {
 namespace {
 
+/// An interval that holds 1 and a ratio beyond this, or its inverse, says neither that there is a difference nor that
+/// there is none.
+constexpr double kNoDifference = 1.1;
+
 /// The largest k with P(x_(k) <= median <= x_(n+1-k)) >= 95% for n independent values; 0 if there is none.
 std::size_t interval_rank(std::size_t n) {
   const auto count = static_cast<double>(n);
@@ -80,6 +84,7 @@ std::string verdict(const Pitfall& pitfall, const Seen& bad, const Seen& good) {
   if (!ratio.low) return fmt::format("undecided: {}", text_of(ratio));
   if (*ratio.low > 1) return "reproduced " + text_of(ratio);
   if (*ratio.high < 1) return fmt::format("not here: the cure costs more, {}", text_of(ratio));
+  if (*ratio.high > kNoDifference || *ratio.low < 1 / kNoDifference) return "undecided: " + text_of(ratio);
   return fmt::format("not here: no difference is seen, {}", text_of(ratio));
 }
 

@@ -87,7 +87,7 @@ constexpr std::array<Axis, 20> kAxes{{
      "size of one task: samples (etl, copy, noise), chain steps (spin), ns (wait), items (multiply), bytes (payload)", "",
      [](const Cell& c) { return fmt::to_string(c.task_size); },
      [](Cell& c, std::string_view v) { c.task_size = whole_number<std::uint64_t>("task_size", v, 1); }, true},
-    {"task_ns", "how long one task takes alone, ns: measured sequentially once per session", "",
+    {"task_ns", "how long one task takes alone, ns: measured sequentially once per run", "",
      [](const Cell& c) { return c.task_ns ? fmt::to_string(*c.task_ns) : std::string(); },
      [](Cell& c, std::string_view v) { c.task_ns = whole_number<std::uint64_t>("task_ns", v, 0); }, false},
     {"chunk_size", "consecutive tasks that a worker takes at a time", "",

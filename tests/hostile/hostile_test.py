@@ -253,8 +253,9 @@ class Fast(HostileTest):
                             self.assertNotIn(case.file_name, lines)
                 # The folder is counted as one that was not entered.
                 self.assertIn(b"%d skipped that are no sound files" % (skipped - 1), ran.stdout)
-                self.assertIn(b"1 folders not entered", ran.stdout)
+                self.assertIn(b"1 folder not entered", ran.stdout)
                 shutil.rmtree(out)
+                os.unlink(manifest)
 
     @staticmethod
     def about(case: Case, stderr: bytes) -> bytes:
