@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
 from plots import chunk, granularity, limit, quality, strategies, style, workers
@@ -127,12 +126,8 @@ def winner(run: results.Run, rows: pd.DataFrame) -> str:
     batch = next(iter(launches.groupby(list(style.BATCH), sort=False, dropna=False)))[1]
     cells = {str(first["cell_id"]): own for first, own in style.rank_cells(batch)}
     labels = style.describe_cells(batch)
-    table = batch.assign(log=np.log(batch["value"])).pivot_table(
-        index="round", columns="cell_id", values="log", aggfunc="last"
-    )
-    if not len(table):
-        return ""
-    order = table.sub(table.mean(axis=1), axis=0).median().sort_values(kind="stable").index
+    # As in the ranking table: by the median time.
+    order = sorted(cells, key=lambda key: float(cells[key]["value"].median()))
     best = cells[order[0]]
     label = {key: str(labels[own.index[0]]) for key, own in cells.items()}
     ties = [

@@ -30,8 +30,8 @@ class Series:
     task_ns: list[float]
     efficiency: list[stats.Estimate]
     metg: stats.Metg
-    pays: stats.Metg  # where the speed-up falls to 1, interpolated as METG is
-    break_even_ns: float | None
+    pays: stats.Metg  # break-even: where the speed-up falls to 1, interpolated as METG is
+    surely_faster_ns: float | None  # the smallest task measured from which on the speed-up's interval lies above 1
     coarsest_speed_up: stats.Estimate
 
 
@@ -138,8 +138,9 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         "From which task size on is a parallel strategy worth it?",
         "Efficiency: tasks · sequential time per task / (workers · wall time), both of the same round; median and 95% "
         f"interval by order statistics, {style.counts(numbers)} per point. METG: the smallest task that still reaches "
-        "the threshold, interpolated, with its 95% bootstrap interval over rounds as a bar on the threshold. Ring: "
-        "break-even, the smallest task measured from which on the speed-up's interval lies above 1."
+        "the threshold, interpolated, with its 95% bootstrap interval over rounds as a bar on the threshold. Break-even: the "
+        "same for being as fast as sequential. Ring: the smallest task measured from which on the speed-up's interval lies "
+        "above 1."
         f"{describe_floor(floor)}{max((describe_cut(lines) for _, lines in found), key=len)}"
         f"{style.describe_source(run, rows)}",
         [style.line_height([line_of(one) for one in lines], PANEL_HEIGHT) for _, lines in found],
@@ -218,8 +219,8 @@ def draw_panel(axes: Any, heading: str, lines: list[Series], floor: stats.Estima
             ends = [one.metg.low / 1e3, min(one.metg.high / 1e3, high)]
             threshold = 100 * stats.metg_threshold(one.workers)
             axes.plot(ends, [threshold] * 2, color=mark.color, marker="|", markersize=9)
-        if one.break_even_ns is not None:
-            at = one.task_ns.index(one.break_even_ns)
+        if one.surely_faster_ns is not None:
+            at = one.task_ns.index(one.surely_faster_ns)
             axes.plot([line.xs[at]], [line.ys[at].median], marker="o", markersize=14, markerfacecolor="none",
                       markeredgecolor=mark.color, zorder=4)  # fmt: skip
     style.set_log_axis(axes.xaxis, style.log_ticks(low, high))
@@ -230,10 +231,9 @@ def draw_panel(axes: Any, heading: str, lines: list[Series], floor: stats.Estima
 
 
 def describe_break_even(one: Series) -> str:
-    if one.break_even_ns is None:
+    if one.pays.kind == "unreached":
         return "break-even unreached"
-    at_most = "≤ " if one.break_even_ns == one.task_ns[0] else ""
-    return f"break-even {at_most}{style.duration(one.break_even_ns)}"
+    return f"break-even {'≤ ' if one.pays.kind == 'at_most' else ''}{style.duration(one.pays.ns)}"
 
 
 def reference(axes: Any, xs: list[float], y: float, dash: str, text: str) -> None:

@@ -31,6 +31,7 @@ if __name__ == "__main__":
 import pandas as pd
 
 from plots import all as figures
+from plots import granularity as figure
 from plots import style
 from scripts import pitfalls, results, stats
 
@@ -86,6 +87,16 @@ def times(estimate: stats.Estimate) -> str:
     return f"{number(estimate.median)}×{interval(estimate.low, estimate.high)}"
 
 
+def crossing(metg: stats.Metg) -> str:
+    """Where an efficiency is crossed: "1.15 µs [1.08–1.24]", with ≤ where the finest task still reaches it."""
+    if metg.kind == "unreached":
+        return "no task duration measured"
+    if metg.kind == "at_most" and metg.low == metg.high:
+        return f"≤ {number(metg.ns / 1e3)} µs"
+    sign = "≤ " if metg.kind == "at_most" else ""
+    return f"{sign}{number(metg.ns / 1e3)} µs{interval(metg.low / 1e3, metg.high / 1e3)}"
+
+
 def plural(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
@@ -118,30 +129,13 @@ def one_file(run: results.Run) -> Iterator[str]:
 
 def granularity(run: results.Run) -> Iterator[str]:
     cells = Cells(run, "granularity")
-    launches = cells.launches
-    workers = int(launches["workers"].max())
-    sizes = sorted(launches["task_size"].unique())
+    lines = {one.strategy: one for one in figure.series(cells.launches)}
+    tasks = int(cells.launches["tasks"].iloc[0])
     for strategy in ("std_thread", "openmp"):
-        task_ns: list[float] = []
-        speed_ups: list[stats.Estimate] = []
-        efficiencies: list[Any] = []
-        for size in sizes:
-            alone = cells.where(strategy="sequential", task_size=size)
-            shared = cells.where(strategy=strategy, task_size=size)
-            task_ns.append(float(alone["task_ns"].iloc[0]))
-            speed_ups.append(cells.ratio(alone, shared))
-            efficiencies.append(results.by_round(alone) / (workers * results.by_round(shared)))
-        limit = stats.metg_threshold(workers)
-        metg = stats.metg(task_ns, pd.concat(efficiencies, axis=1).to_numpy(dtype=float), limit)
-        least = stats.break_even(task_ns, speed_ups)
-        sign = "≤ " if metg.kind == "at_most" else ""
-        reached = f"{sign}{number(metg.ns / 1e3)} µs{interval(metg.low / 1e3, metg.high / 1e3)}"
-        if metg.kind == "unreached":
-            reached = "unreached"
-        pays = f"{number(least / 1e3)} µs" if least is not None else "no task size measured"
+        one = lines[strategy]
         yield (
-            f"| From which task duration on does `{strategy}` pay (64 tasks)? | faster than one worker from {pays}; "
-            f"{limit:.0%} efficient from {reached} |"
+            f"| From which task duration on does `{strategy}` pay ({tasks} tasks)? | faster than one worker from "
+            f"{crossing(one.pays)}; {stats.metg_threshold(one.workers):.0%} efficient from {crossing(one.metg)} |"
         )
 
 

@@ -162,10 +162,11 @@ class Granularity(Folder):
             self.assertAlmostEqual(estimate.median, task_ns / (task_ns + 1000), delta=0.03)
         # overhead · 0.5 / 0.5; a grid of decades interpolates to within the interval of one point.
         self.assertAlmostEqual(pool.metg.ns / 1000, 1, delta=0.15)
-        # At 100 ns: 4 workers at 9% are slower than one; at 1000 ns: 4 · 50% = 2 times as fast.
-        self.assertEqual(pool.break_even_ns, 1_000)
+        # At 100 ns: 4 workers at 9% are slower than one; at 1000 ns: 4 · 50% = 2 times as fast. As fast at 25%.
+        self.assertEqual(pool.surely_faster_ns, 1_000)
+        self.assertTrue(100 < pool.pays.ns < 1000, pool.pays.ns)
         free = by_label["openmp static · chunk 500"]
-        self.assertEqual((free.metg.kind, free.break_even_ns), ("at_most", 100))
+        self.assertEqual((free.metg.kind, free.pays.kind, free.surely_faster_ns), ("at_most", "at_most", 100))
 
     def test_worker_counts_are_told_apart_and_have_their_own_threshold(self) -> None:
         cells = [
