@@ -22,7 +22,7 @@
 #include "benchmarks/pitfalls/table.hpp"
 #include "benchmarks/pitfalls/verdict.hpp"
 #include "harness/base/error.hpp"
-#include "harness/measure/machine.hpp"
+#include "harness/base/limits.hpp"
 #include "harness/sweep/launcher.hpp"
 #include "harness/sweep/plan.hpp"
 

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "harness/base/limits.hpp"
 #include "temporary_folder.hpp"
 
 namespace noisefloor {

@@ -13,7 +13,7 @@
 
 #include "benchmarks/pitfalls/table.hpp"
 #include "harness/base/error.hpp"
-#include "harness/measure/machine.hpp"
+#include "harness/base/limits.hpp"
 
 namespace noisefloor {
 namespace {

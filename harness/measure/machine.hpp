@@ -2,26 +2,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "harness/base/limits.hpp"  // facts of the machine, too
+
 namespace noisefloor {
-
-/// CPUs that the cgroups of this process grant, by the tightest quota of its own group and all above it, of version
-/// 1 and 2; empty without a quota. /proc and /sys are looked for under `root`.
-std::optional<double> cgroup_quota(const std::string& root = "");
-
-/// The memory limit of the same groups in bytes; empty without one.
-std::optional<std::uint64_t> cgroup_memory_limit(const std::string& root = "");
-
-/// How many workers make sense on so many allowed CPUs under this quota: it is rounded up, and at least 1.
-int workers_within(int cpus_allowed, const std::optional<double>& quota);
-
-/// CPUs that really are ours: affinity mask (which holds the cpuset) ∩ cgroup quota.
-int available_workers();
 
 /// "NAME=value" of the variable by which OpenMP's runtime pins threads here; empty if none does. It pins
 /// the first thread before main(), and with it the threads of every strategy: available_workers() then

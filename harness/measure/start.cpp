@@ -21,9 +21,9 @@
 
 #include "harness/audio/signals.hpp"
 #include "harness/base/error.hpp"
+#include "harness/base/limits.hpp"
 #include "harness/base/names.hpp"
 #include "harness/base/unique_fd.hpp"
-#include "harness/measure/machine.hpp"
 #include "harness/strategies/openmp.hpp"
 #include "harness/workloads/file_tasks.hpp"
 #include "harness/workloads/table.hpp"

@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include <vector>
 
 #include "harness/base/error.hpp"
+#include "harness/base/limits.hpp"
 #include "harness/base/shared_mapping.hpp"
 #include "harness/strategies/process_workers.hpp"
 #include "harness/strategies/shared_ring.hpp"
@@ -73,11 +73,6 @@ struct Taken {
 constexpr std::uint64_t intent_of(Taken job) noexcept { return ((job.number + 1) << 1U) | (job.is_again ? 1U : 0U); }
 constexpr Taken job_of(std::uint64_t intent) noexcept { return {(intent >> 1U) - 1, (intent & 1U) != 0}; }
 
-bool has_cpus_to_spare(int workers) {
-  cpu_set_t ours;
-  return ::sched_getaffinity(0, sizeof ours, &ours) == 0 && CPU_COUNT(&ours) > workers;
-}
-
 void relax() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
@@ -91,6 +86,7 @@ class SharedPool final : public ProcessExecutor {
   SharedPool(const Workload& workload, const StrategyOptions& options)
       : ProcessExecutor(kName, workload, options),
         is_cold_(options.pool == Pool::cold),
+        may_spin_(available_workers() > options.workers),
         control_memory_(sizeof(Control)),
         shared_memory_(static_cast<std::size_t>(options.workers) * sizeof(Shared)),
         control_(control_memory_.as<Control>()[0]),
@@ -309,7 +305,6 @@ class SharedPool final : public ProcessExecutor {
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       if (!workers_[i].process) replace(i);
     }
-    const bool may_spin = has_cpus_to_spare(options_.workers);
     Clock::time_point last_news = Clock::now(), last_look = last_news;
     std::uint64_t read_since = 0;
     while (!jobs_.is_complete()) {
@@ -324,7 +319,7 @@ class SharedPool final : public ProcessExecutor {
       const Clock::time_point now = Clock::now();
       read_since += read;
       if (read > 0) last_news = now;
-      if (read > 0 || (may_spin && now - last_news < kSpin)) {
+      if (read > 0 || (may_spin_ && now - last_news < kSpin)) {
         // Looking takes the line away from who writes it: so, not all the time.
         while (read < kManyBytes && Clock::now() - now < kGather) relax();
         if (now - last_look < kLongestNap) continue;
@@ -625,6 +620,7 @@ class SharedPool final : public ProcessExecutor {
   }
 
   const bool is_cold_;
+  const bool may_spin_;  ///< a CPU is left for the parent that looks for answers
   SharedMapping control_memory_, shared_memory_;
   Control& control_;
   std::span<Shared> shared_;

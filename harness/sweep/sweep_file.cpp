@@ -19,8 +19,8 @@
 #include <utility>
 
 #include "harness/base/error.hpp"
+#include "harness/base/limits.hpp"
 #include "harness/base/names.hpp"
-#include "harness/measure/machine.hpp"
 
 namespace noisefloor {
 namespace {
