@@ -31,6 +31,7 @@ if __name__ == "__main__":
 import pandas as pd
 
 from plots import all as figures
+from plots import findings as words
 from plots import granularity as figure
 from plots import style
 from scripts import pitfalls, results, stats
@@ -40,7 +41,11 @@ REFERENCES: Final = ROOT / "results" / "reference"
 BEGIN: Final = "<!-- {}: written by scripts/readme.py -->"
 END: Final = "<!-- end of {} -->"
 # The figure of each reference run that the README shows, for light and dark pages.
-SHOWN: Final = {"quick": "granularity", "pitfalls": "pitfalls"}
+SHOWN: Final = {"quick": "granularity", "pitfalls": "pitfalls", "full": "map"}
+# Sweeps of `make bench-full`: a run that has all of them, and not quick, is the reference `full`.
+FULL: Final = frozenset(
+    ("files", "granularity", "map", "chunk", "workers", "kernels", "delivery", "strategies")
+)
 GALLERY: Final = 12  # pitfalls that have a line: those that cost most
 
 
@@ -268,6 +273,27 @@ def gallery(run: results.Run) -> str:
     return "\n".join(lines)
 
 
+def answers(run: results.Run) -> str:
+    """What the report of a run opens with, as Markdown."""
+    rows: dict[str, list[pd.DataFrame]] = {}
+    for one in figures.drawings(run):
+        if not one.remark:
+            rows.setdefault(one.figure.name, []).append(one.rows)
+    with style.settings():
+        said = list(words.findings(run, lambda name: rows.get(name, []), lambda name: name))
+    lines = [f"- **{one.question}** {one.text}" for one in said if one.text]
+    if not lines:
+        raise results.ResultsError(f"{run.path}: its rows answer no question")
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Commit {str(run.observations['git_sha'].iloc[0])[:12]}; rows, plan, machine and all figures in "
+            f"[results/reference/{run.path.name}](results/reference/{run.path.name}).",
+        ]
+    )
+
+
 def size(amount: float) -> str:
     """ "1.20 GB"."""
     for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
@@ -343,10 +369,11 @@ def take(path: Path, references: Path) -> Path:
     be made of is refused, and the old one stays. Returns the new folder."""
     run = results.load(path)
     sweeps = {str(name).partition(".")[0] for name in run.observations["sweep"]}
-    sweep = next(iter(sweeps), "")
-    if len(sweeps) != 1 or sweep not in SHOWN:
+    sweep = "full" if sweeps >= FULL and "quick" not in sweeps else next(iter(sweeps), "")
+    if sweep != "full" and (len(sweeps) != 1 or sweep not in SHOWN):
         raise results.ResultsError(
-            f"{path}: its sweeps are {', '.join(sorted(sweeps))}; a reference is a run of {' or '.join(SHOWN)} alone"
+            f"{path}: its sweeps are {', '.join(sorted(sweeps))}; a reference is a run of quick or pitfalls alone, or of "
+            f"{', '.join(sorted(FULL))} together"
         )
     new, target, old = references / f".{sweep}.new", references / sweep, references / f".{sweep}.old"
     for leftover in (new, old):
@@ -363,7 +390,7 @@ def take(path: Path, references: Path) -> Path:
             with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as sink:
                 sink.write(text)
         taken = results.load(new)
-        findings(taken) if sweep == "quick" else gallery(taken)
+        {"quick": findings, "pitfalls": gallery, "full": answers}[sweep](taken)
         shown(taken, sweep)
         if target.exists():
             target.rename(old)
@@ -406,6 +433,11 @@ def written(text: str, references: Path) -> str:
     )
     text = spliced(text, "costs", costs(references / "costs.json"))
     text = spliced(text, "findings", findings(quick))
+    full = "No full run is committed yet: `make bench-full` measures one."
+    if (references / "full").is_dir():
+        image = picture("full", "Which strategy wins at which task size and count on the reference machine")
+        full = f"{image}\n\n{answers(results.load(references / 'full'))}"
+    text = spliced(text, "full", full)
     if not (references / "pitfalls").is_dir():
         return spliced(
             text, "pitfalls", "No run of them is committed yet: `make pitfalls` measures them here."

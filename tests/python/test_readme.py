@@ -132,7 +132,7 @@ class Splice(unittest.TestCase):
 
 PAGE = "".join(
     f"{readme.BEGIN.format(name)}\n{readme.END.format(name)}\n"
-    for name in ("picture", "costs", "findings", "pitfalls")
+    for name in ("picture", "costs", "findings", "full", "pitfalls")
 )
 
 
@@ -179,10 +179,28 @@ class References(unittest.TestCase):
         other = synthetic.write_run(
             self.top / "other", synthetic.observations([synthetic.cell(sweep="chunk.chunk")]), MACHINE
         )
-        with self.assertRaisesRegex(results.ResultsError, "a run of quick or pitfalls alone"):
+        with self.assertRaisesRegex(
+            results.ResultsError, "a run of quick or pitfalls alone, or of chunk, delivery, "
+        ):
             readme.take(other, self.references)
         self.assertEqual((target / "observations.csv.gz").read_bytes(), before)
         self.assertEqual([path.name for path in self.references.iterdir()], ["quick"])
+
+    def test_a_run_of_all_full_sweeps_is_the_reference_full_and_its_answers_are_shown(self) -> None:
+        readme.take(self.run_of("quick"), self.references)
+        self.assertIn("No full run is committed yet", readme.written(PAGE, self.references))
+        spin: synthetic.Cell = {"workload": "spin", "kernel": "", "format": ""}
+        rows = [
+            synthetic.cell(sweep=f"{sweep}.{sweep}", strategy=strategy, workers=workers, tasks=tasks, **spin)
+            for sweep in sorted(readme.FULL)
+            for strategy, workers in (("sequential", 1), ("std_thread", 2))
+            for tasks in (8, 64)
+        ]
+        run = synthetic.write_run(self.top / "full", synthetic.observations(rows, rounds=6), MACHINE)
+        self.assertEqual(readme.take(run, self.references), self.references / "full")
+        text = readme.written(PAGE, self.references)
+        self.assertIn("results/reference/full/plots/map.svg", text)
+        self.assertIn("**Which strategy?** For ", text)
 
     def test_without_a_run_of_pitfalls_the_page_says_so(self) -> None:
         readme.take(self.run_of("quick"), self.references)
