@@ -152,6 +152,20 @@ class Results(MpiTest):
     def test_what_tasks_return_crosses_whatever_its_size(self) -> None:
         self.same_as_sequential("payload,task_size=1000000", 5, ["workers=2,delivery=ordered"])
 
+    def test_messages_that_need_both_ends_arrive_although_ranks_wait_for_each_other(self) -> None:
+        """Many more chunks than the window of ordered delivery, each larger than what MPI sends without asking."""
+        deliveries = ("ordered", "unordered")
+        self.same_as_sequential(
+            "spin,task_size=10",
+            40000,
+            [f"workers=2,chunk_size=1000,delivery={delivery}" for delivery in deliveries],
+        )
+        self.same_as_sequential(
+            "payload,task_size=8192",
+            400,
+            [f"workers={workers},delivery={delivery}" for workers in (2, 5) for delivery in deliveries],
+        )
+
     def test_the_row_counts_all_ranks(self) -> None:
         cell = "workload=spin,tasks=40,task_size=500000,strategy=mpi"
         (one,) = self.launch(f"{cell},workers=1")

@@ -71,9 +71,10 @@ static_assert(std::is_trivially_copyable_v<Order> && std::is_trivially_copyable_
 constexpr int kResults = 1;  // tags of messages to rank 0
 constexpr int kLast = 2;     // the same, and no more of this run
 constexpr std::size_t kMostOnTheWay = 8;
+// Where ranks share memory, Open MPI lets up to 4 KiB with its own head go without asking the receiver first.
+constexpr std::size_t kFullMessage = (std::size_t{4} << 10) - 256;
 // Results of chunks that take less than this are sent together, so that a result waits no longer than this, and the
 // chunk that runs: some ten times what a message costs.
-constexpr std::size_t kFullMessage = std::size_t{16} << 10;
 constexpr auto kLongestDelay = std::chrono::microseconds(20);
 
 // Counters in rank 0's memory.
@@ -168,7 +169,8 @@ void check(const std::vector<Outcome<T>>& all) {
   }
 }
 
-/// Two counters in rank 0's memory that all ranks add to without its help.
+/// Two counters in rank 0's memory that all ranks add to: on one machine without its help. Between machines, where the
+/// network has no atomic operations, Open MPI answers when rank 0 next calls it, which is between two of its chunks.
 class Counters {
  public:
   Counters() {
@@ -199,7 +201,8 @@ class Counters {
   MPI_Win window_ = MPI_WIN_NULL;
 };
 
-/// Sends a rank's results to rank 0, several messages at a time.
+/// Sends a rank's results to rank 0, several messages at a time. A large message goes only as far as both ends are
+/// inside MPI: who waits for anything that depends on it calls progress() meanwhile.
 class Sender {
  public:
   Sender() { requests_.fill(MPI_REQUEST_NULL); }
@@ -218,7 +221,10 @@ class Sender {
     append(&head, sizeof head);
     append(results.data(), results.size_bytes());
     append(returned.data(), returned.size());
-    if (now - began_ >= kLongestDelay || now - since_ >= kLongestDelay) send(kResults);
+    if (now - began_ >= kLongestDelay || now - since_ >= kLongestDelay) {
+      send(kResults);
+      progress();
+    }
     began_ = now;
   }
 
@@ -230,12 +236,18 @@ class Sender {
     for (MPI_Request& request : requests_) complete(request);
   }
 
-  /// What waits to be sent goes now.
+  /// What waits to be sent goes now, and what is on the way goes on.
   void flush() {
     if (!open().empty()) send(kResults);
+    progress();
   }
 
  private:
+  void progress() {
+    int all = 0;
+    MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &all, MPI_STATUSES_IGNORE);
+  }
+
   std::vector<std::byte>& open() { return messages_[slot_]; }
 
   void append(const void* bytes, std::size_t size) {
@@ -259,6 +271,73 @@ class Sender {
   std::array<MPI_Request, kMostOnTheWay> requests_{};
   std::size_t slot_ = 0;
   Clock::time_point since_, began_;  // the oldest result that waits; the chunk that runs
+};
+
+/// Rank 0: takes messages without waiting for any of them, as many at a time as arrive: their senders may be in a
+/// chunk.
+class Receiver {
+ public:
+  /// Takes what there is now, and calls handle(message, tag) for each that is whole. What it throws is passed on, and
+  /// that message is not handled again.
+  template <class Handle>
+  void poll(Handle&& handle) {
+    for (;;) {
+      int arrived = 0;
+      MPI_Message message = MPI_MESSAGE_NULL;
+      MPI_Status status;
+      MPI_Improbe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &arrived, &message, &status);
+      if (arrived == 0) break;
+      int size = 0;
+      MPI_Get_count(&status, MPI_BYTE, &size);
+      Arrival arrival;
+      if (!spare_.empty()) {
+        arrival.bytes = std::move(spare_.back());
+        spare_.pop_back();
+      }
+      arrival.bytes.resize(static_cast<std::size_t>(size));
+      arrival.tag = status.MPI_TAG;
+      MPI_Imrecv(arrival.bytes.data(), size, MPI_BYTE, &message, &arrival.request);
+      if (is_whole(arrival)) {
+        give(std::move(arrival), handle);
+      } else {
+        arriving_.push_back(std::move(arrival));  // its bytes stay where they are
+      }
+    }
+    for (std::size_t i = 0; i < arriving_.size();) {
+      if (!is_whole(arriving_[i])) {
+        ++i;
+        continue;
+      }
+      Arrival arrival = std::move(arriving_[i]);
+      arriving_.erase(arriving_.begin() + static_cast<std::ptrdiff_t>(i));
+      give(std::move(arrival), handle);
+    }
+  }
+
+  /// Whether messages are there that are not whole.
+  [[nodiscard]] bool expects() const noexcept { return !arriving_.empty(); }
+
+ private:
+  struct Arrival {
+    std::vector<std::byte> bytes;
+    MPI_Request request = MPI_REQUEST_NULL;
+    int tag = 0;
+  };
+
+  static bool is_whole(Arrival& arrival) {
+    int done = 0;
+    MPI_Test(&arrival.request, &done, MPI_STATUS_IGNORE);
+    return done != 0;
+  }
+
+  template <class Handle>
+  void give(Arrival arrival, Handle& handle) {
+    handle(std::span<const std::byte>(arrival.bytes), arrival.tag);
+    spare_.push_back(std::move(arrival.bytes));
+  }
+
+  std::vector<Arrival> arriving_;              // in the order in which they began
+  std::vector<std::vector<std::byte>> spare_;  // for the next
 };
 
 /// What one rank runs, and remembers of it.
@@ -316,10 +395,9 @@ class RankWork {
         drained = now;
       }
     }
-    for (Idle idle; others > 0;) {
+    for (Idle idle; others > 0 || receiver_.expects();) {
       const std::uint64_t before = messages_;
       others -= drain(on_chunk);
-      if (others == 0) break;
       messages_ == before ? idle.wait() : idle.restart();
     }
   }
@@ -367,24 +445,15 @@ class RankWork {
   /// Rank 0: hands on what has arrived, and returns how many ranks said that there is no more.
   int drain(const OnChunk& on_chunk) {
     int last = 0;
-    for (;;) {
-      int arrived = 0;
-      MPI_Message message = MPI_MESSAGE_NULL;
-      MPI_Status status;
-      MPI_Improbe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &arrived, &message, &status);
-      if (arrived == 0) return last;
-      int size = 0;
-      MPI_Get_count(&status, MPI_BYTE, &size);
-      message_.resize(static_cast<std::size_t>(size));
+    receiver_.poll([&](std::span<const std::byte> message, int tag) {
       ++messages_;
-      MPI_Mrecv(message_.data(), size, MPI_BYTE, &message, MPI_STATUS_IGNORE);
-      hand_on(on_chunk);
-      if (status.MPI_TAG == kLast) ++last;
-    }
+      hand_on(message, on_chunk);
+      if (tag == kLast) ++last;
+    });
+    return last;
   }
 
-  void hand_on(const OnChunk& on_chunk) {
-    std::span<const std::byte> rest(message_);
+  void hand_on(std::span<const std::byte> rest, const OnChunk& on_chunk) {
     while (!rest.empty()) {
       ChunkHead head;
       std::memcpy(&head, rest.data(), sizeof head);
@@ -409,7 +478,7 @@ class RankWork {
   // Rank 0.
   std::uint64_t oldest_ = 0, messages_ = 0;
   std::vector<bool> finished_;
-  std::vector<std::byte> message_;
+  Receiver receiver_;
   std::vector<TaskResult> received_;
 };
 
