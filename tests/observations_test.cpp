@@ -126,6 +126,30 @@ TEST_F(Observations, AFileThatIsNotARunsIsRefusedAndLeftAlone) {
   }
 }
 
+TEST_F(Observations, ALaunchInTheMiddleThatIsNotWholeIsNamedByItsLine) {
+  {
+    ObservationFile file(path_);
+    for (int i = 0; i < 3; ++i) file.append(launch(i));
+  }
+  const std::string whole = text();
+  std::vector<std::size_t> lines{0};  // where each begins
+  for (std::size_t end = 0; (end = whole.find('\n', end)) != std::string::npos;) lines.push_back(++end);
+  std::string lacking = whole;
+  lacking.erase(lines[5], lines[6] - lines[5]);  // the second row of the second launch
+  std::string doubled = whole;
+  doubled.insert(lines[4], whole.substr(lines[4], lines[5] - lines[4]));
+  std::string mixed = whole;
+  mixed.replace(mixed.find("c1", lines[5]), 2, "c0");
+  for (const auto& [content, said] :
+       std::vector<std::pair<std::string, std::string>>{{lacking, ":5: launch 1 begins here and has 2 rows"},
+                                                        {doubled, ":5: launch 1 begins here and has 4 rows"},
+                                                        {mixed, ":5: rows of one launch differ"}}) {
+    write(content);
+    EXPECT_THAT(refusal(), AllOf(HasSubstr("observations.csv" + said), HasSubstr("nothing was changed")));
+    EXPECT_EQ(text(), content);
+  }
+}
+
 TEST_F(Observations, AFileThatAnotherRunWritesIsRefused) {
   ObservationFile file(path_);
   file.append(launch(0));

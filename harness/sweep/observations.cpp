@@ -106,27 +106,41 @@ ObservationFile::TakenUp ObservationFile::take_up(const std::string& path,
   const std::vector<std::string> header = csv_split(csv_header());
   std::vector<Row> launch;
   std::size_t launch_start = header_line.size();
-  std::size_t line_number = 1;
+  std::size_t line_number = 1, launch_line = 2;
+  const auto damaged = [&](std::size_t line, const Error& error) {
+    return UsageError(
+        fmt::format("{}:{}: {}; nothing was changed: correct the line or start a new run", path, line, error.what()));
+  };
   const auto close_launch = [&] {
-    if (!launch.empty()) result.launches.push_back(kept_launch(launch));
+    if (launch.empty()) return;
+    try {
+      if (!is_whole(launch)) {
+        throw Error(fmt::format("launch {} begins here and has {} rows, where it made another number",
+                                launch.front()["launch"], launch.size()));
+      }
+      result.launches.push_back(kept_launch(launch));
+    } catch (const Error& error) {
+      throw damaged(launch_line, error);
+    }
     launch.clear();
   };
   for (std::size_t from = header_line.size(); from < text.size();) {
     const std::size_t end = text.find('\n', from);
     ++line_number;
     if (end == std::string::npos) break;
+    Row row;
     try {
-      Row row = csv_row(header, std::string_view(text).substr(from, end - from));
-      if (!launch.empty() && launch.front()["launch"] != row["launch"]) {
-        close_launch();
-        launch_start = from;
-      }
-      launch.push_back(std::move(row));
-      static_cast<void>(kept_launch(std::span(launch).last(1)));
+      row = csv_row(header, std::string_view(text).substr(from, end - from));
+      static_cast<void>(kept_launch(std::span(&row, 1)));
     } catch (const Error& error) {
-      throw UsageError(fmt::format("{}:{}: {}; nothing was changed: correct the line or start a new run", path,
-                                   line_number, error.what()));
+      throw damaged(line_number, error);
     }
+    if (!launch.empty() && launch.front()["launch"] != row["launch"]) {
+      close_launch();
+      launch_start = from;
+      launch_line = line_number;
+    }
+    launch.push_back(std::move(row));
     from = end + 1;
   }
   std::size_t whole_size = text.size();

@@ -55,9 +55,9 @@ class ObservationFile : public RowSink {
     std::size_t removed_bytes = 0;     ///< what stood behind them: part of a launch
   };
   /// Opens a file that a run left behind, to append to it. A run that was killed may have written part of its
-  /// last launch: those rows are removed; `is_whole` tells for the last launch whether rows are missing. Throws
-  /// UsageError where it is no such file: other columns, or lines that cannot be read before the last one;
-  /// or where another run has it open. Error where it cannot be read or written.
+  /// last launch: those rows are removed; `is_whole` tells of a launch whether none of its rows is missing. Throws
+  /// UsageError where it is no such file: other columns, lines that cannot be read or launches that lack rows
+  /// before the last one; or where another run has it open. Error where it cannot be read or written.
   static TakenUp take_up(const std::string& path, const std::function<bool(std::span<const Row>)>& is_whole);
 
   /// The rows of one launch: all of them or, where the disk is full, none.
