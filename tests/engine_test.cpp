@@ -488,6 +488,25 @@ TEST(Engine, ACellThatHeadCannotMeasureIsARowOfEveryArm) {
   EXPECT_EQ(skipped, (std::map<std::string, int>{{"head", 1}, {"base", 1}}));
 }
 
+TEST(EngineArms, AReferenceProgramIsNotCompared) {
+  const std::string both =
+      "[[group]]\nworkload = \"etl\"\ntasks = 2\ntask_size = 100\ndelivery = \"unordered\"\n"
+      "strategy = [\"sequential\", \"sox_xargs\"]\n";
+  Trial alone(plan_of(both));
+  EXPECT_EQ(alone().skipped, 0U);
+  Trial run(arms_of(plan_of(both), {"base"}));
+  EXPECT_EQ(run().status(), ExitStatus::done);
+  for (const LaunchRequest& request : run.launcher.requests) EXPECT_NE(request.options.cell.strategy, "sox_xargs");
+  std::map<std::string, int> skipped;
+  for (const Row& row : run.sink.rows) {
+    if (row["strategy"] != "sox_xargs") continue;
+    EXPECT_EQ(row["status"], "skipped");
+    EXPECT_THAT(row["message"], HasSubstr("no part of a build: it is not compared"));
+    ++skipped[row["arm"]];
+  }
+  EXPECT_EQ(skipped, (std::map<std::string, int>{{"head", 1}, {"base", 1}}));
+}
+
 const std::string kEight =
     "[[group]]\nworkload = \"spin\"\ntasks = 8\ntask_size = 100\nstrategy = \"openmp\"\n"
     "workers = [1, 2, 3, 4, 5, 6, 7, 8]\n";

@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "harness/base/names.hpp"
+#include "harness/strategies/strategy.hpp"
 #include "harness/sweep/budget.hpp"
 #include "harness/workloads/table.hpp"
 
@@ -118,6 +120,7 @@ class Engine {
     done_.assign(plan_.cells.size(), std::vector<bool>(plan_.arms.size(), false));
     for (const PlannedCell& planned : plan_.cells) asked_.push_back(std::max(planned.rounds, planned.asked_rounds));
     if (!plan_.calibrated) {
+      leave_out_references();
       if (!calibrate()) return summary_;
       plan_.calibrated = true;
       if (plan_.budget) fit(0);
@@ -146,6 +149,17 @@ class Engine {
 
   // Before the first round.
 
+  void leave_out_references() {
+    if (plan_.arms.size() == 1) return;
+    for (PlannedCell& planned : plan_.cells) {
+      if (!planned.pitfall.oracle &&
+          find_by_name(strategies(), planned.cell.strategy, "strategy").start == Start::reference) {
+        planned.status = kSkipped;
+        planned.message = "a reference program is no part of a build: it is not compared";
+      }
+    }
+  }
+
   /// The trial of a pitfall's variant is short: some variants take long, and a digest is all that is shared.
   Trial& trial(const Cell& cell, const PitfallPlan& pitfall = {}) {
     const auto [place, added] = trials_.try_emplace(format_cell(cell));
@@ -168,6 +182,10 @@ class Engine {
     needs.reserve(plan_.cells.size());
     // Oracles first: the others are checked against them.
     for (const PlannedCell& planned : plan_.cells) {
+      if (!planned.status.empty()) {
+        needs.push_back({nullptr, nullptr, nullptr});
+        continue;
+      }
       const Cell right = oracle_of(planned);
       Trial& oracle = trial(right, {.oracle = planned.pitfall.oracle, .iterations = planned.pitfall.oracle_iterations});
       if (planned.pitfall.oracle) oracles_[format_cell(factors(planned.cell))] = oracles_[format_cell(right)] = &oracle;
@@ -175,7 +193,7 @@ class Engine {
     }
     std::unordered_map<std::string, Cell> largest;
     for (const PlannedCell& planned : plan_.cells) {
-      if (planned.pitfall.oracle) continue;
+      if (planned.pitfall.oracle || !planned.status.empty()) continue;
       Cell work = work_of(planned.cell);
       work.tasks = 0;
       const auto [place, added] = largest.try_emplace(format_cell(work), planned.cell);
@@ -183,7 +201,7 @@ class Engine {
     }
     for (std::size_t i = 0; i < needs.size(); ++i) {
       const Cell& cell = plan_.cells[i].cell;
-      if (plan_.cells[i].pitfall.hangs) continue;
+      if (plan_.cells[i].pitfall.hangs || !plan_.cells[i].status.empty()) continue;
       if (plan_.cells[i].pitfall.oracle) {
         needs[i].own = &trial(factors(cell), plan_.cells[i].pitfall);
         continue;
@@ -218,6 +236,7 @@ class Engine {
     }
     progress_.update("calibrating", tries_.size(), tries_.size(), nanoseconds(0));
     for (std::size_t i = 0; i < needs.size(); ++i) {
+      if (!plan_.cells[i].status.empty()) continue;
       if (plan_.cells[i].pitfall.hangs) {
         conclude_hanging(plan_.cells[i], *needs[i].oracle);
       } else {
