@@ -249,12 +249,18 @@ Session take_up(const std::string& folder, ProcessLauncher& launcher) {
   }
   const nlohmann::json facts = machine_facts(cache_folder_if_any());
   session.machine_json = text_of(session.folder + "/machine.json");
+  const auto before = nlohmann::json::parse(session.machine_json, nullptr, false);
   if (const std::string made_on = fact("machine_id"); made_on != machine_id(facts)) {
-    const auto before = nlohmann::json::parse(session.machine_json, nullptr, false);
     throw UsageError(
         fmt::format("--resume {}: the run was made on machine {}, this is {}{}: their times may not be "
                     "mixed. Start a new run",
                     folder, made_on, machine_id(facts), describe_differences(before, facts)));
+  }
+  if (const std::string differences = describe_differences(before, facts); !differences.empty()) {
+    throw UsageError(
+        fmt::format("--resume {}: the run was made in another environment{}: rows of one cell would differ. Set it as "
+                    "it was or start a new run",
+                    folder, differences));
   }
   session.plan = std::move(file.plan);
   for (const char* name : {"run_id", "machine_id", "build_id", "git_sha", "program"}) {

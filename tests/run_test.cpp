@@ -344,6 +344,18 @@ TEST_F(RunTest, ABudgetLeavesOutWhatDoesNotFitAndSaysSo) {
   for (const auto& [cell, seen] : rounds) EXPECT_LT(seen.size(), 1000U);
 }
 
+TEST_F(RunTest, RowsTellTheWaitPolicyInForce) {
+  write("tiny.toml", kTiny);
+  ::setenv("OMP_WAIT_POLICY", "ACTIVE", 1);
+  const Result result = program({"run", "tiny.toml", "--out", "runs"});
+  ::unsetenv("OMP_WAIT_POLICY");
+  ASSERT_EQ(result.status, 0) << result.err;
+  for (const Row& row : rows(folder_ + "/" + result.out.substr(0, result.out.size() - 1))) {
+    if (row["status"] != "ok") continue;
+    EXPECT_EQ(row["wait_policy"], row["strategy"] == "openmp" ? "active" : "");
+  }
+}
+
 TEST_F(RunTest, ABudgetIsKeptByTheCallThatGoesOn) {
   write("tiny.toml", kTiny);
   const Result made = program({"run", "tiny.toml", "--out", "runs", "--rounds", "40", "--budget", "1h"});
@@ -442,6 +454,7 @@ TEST_F(RunTest, ARunOfAnotherBuildOrMachineIsNotContinued) {
   EXPECT_EQ(build.status, 2);
   EXPECT_THAT(build.err, AllOf(HasSubstr("made by build 0123456789abcdef"), HasSubstr("start a new run")));
   auto machine = nlohmann::json::parse(read(run + "/machine.json"));
+  const auto model = machine["cpu"]["model"];
   machine["cpu"]["model"] = "another CPU";
   std::ofstream(run + "/machine.json") << machine;
   const Result other = with("machine_id", "01234567");
@@ -452,6 +465,15 @@ TEST_F(RunTest, ARunOfAnotherBuildOrMachineIsNotContinued) {
   EXPECT_EQ(torn.status, 2);
   EXPECT_THAT(torn.err, HasSubstr("plan.toml:"));
   std::ofstream(run + "/plan.toml") << plan;
+  machine["cpu"]["model"] = model;
+  std::ofstream(run + "/machine.json") << machine;
+  ::setenv("OMP_WAIT_POLICY", "active", 1);
+  const Result environment = program({"run", "--resume", run});
+  ::unsetenv("OMP_WAIT_POLICY");
+  EXPECT_EQ(environment.status, 2);
+  EXPECT_THAT(environment.err,
+              AllOf(HasSubstr("another environment: environment was"), HasSubstr("\"OMP_WAIT_POLICY\":\"active\"")));
+  EXPECT_EQ(program({"run", "--resume", run}).status, 0);
   std::ofstream(run + "/machine.json") << "{\n\"cpu\": oops\n}\n";
   const Result broken = program({"run", "--resume", run});
   EXPECT_EQ(broken.status, 2);

@@ -395,7 +395,10 @@ std::vector<Row> launch(const LaunchOptions& options, Pitfalls pitfalls) {
   const std::uint64_t expected = options.expected_digest ? *options.expected_digest : oracle(cell, options.seed);
   const Counters counters;
   WorkloadSubject subject(cell, options.seed, options.team);
-  if (cell.strategy.starts_with("openmp")) cell.runtime = openmp_runtime();  // the rows record who answered
+  if (cell.strategy.starts_with("openmp")) {  // the rows record what was in force
+    cell.runtime = openmp_runtime();
+    cell.wait_policy = openmp_wait_policy();
+  }
   return measure(subject, counters, cell, named, options, expected);
 }
 

@@ -48,6 +48,9 @@ constexpr double kFullCorpusBytes = 2.0 * static_cast<double>(kCorpusTasks * kCo
 constexpr const char* kComparable[] = {"/cpu/model",   "/cpu/flags",      "/workers", "/memory/bytes",
                                        "/file_system", "/kernel/release", "/topology"};
 
+/// No fact of the machine, but one run has one only.
+constexpr const char* kEnvironment = "/environment";
+
 std::string first_line(const std::string& path) {
   std::ifstream file(path);
   std::string line;
@@ -296,7 +299,9 @@ std::string build_id() {
 
 std::string describe_differences(const nlohmann::json& before, const nlohmann::json& now) {
   std::string text;
-  for (const char* path : kComparable) {
+  std::vector<const char*> paths(std::begin(kComparable), std::end(kComparable));
+  paths.push_back(kEnvironment);
+  for (const char* path : paths) {
     const json::json_pointer pointer(path);
     if (!before.contains(pointer) || before.at(pointer) == now.at(pointer)) continue;
     text += fmt::format("{} {} was {}, is {}", text.empty() ? ":" : ";", path + 1, before.at(pointer).dump(),
@@ -444,8 +449,8 @@ std::vector<std::string> doubts(const nlohmann::json& facts) {
   }
   for (const auto& [name, value] : facts.at("environment").items()) {
     said.emplace_back(fmt::format(
-        "{}={} is set and may change how launches run, which no column of a run tells: unset it, or compare only with "
-        "runs whose machine.json has it too.",
+        "{}={} is set and may change how launches run: unset it, or compare only with runs whose machine.json has it "
+        "too.",
         name, value.get<std::string>()));
   }
   if (const json& begins = facts.at("memory").at("write_back_begins_bytes"); begins.is_number()) {

@@ -23,8 +23,8 @@ nlohmann::json machine_facts(const std::string& corpus_folder);
 /// are ours, memory, file system type, kernel release), not of those that drift (load, clock).
 std::string machine_id(const nlohmann::json& facts);
 
-/// ": cpu.model was 'A', is 'B'; …": what of machine_id() differs between two machines' facts; empty where
-/// `before` holds none.
+/// ": cpu.model was 'A', is 'B'; …": what differs between the facts of two runs, of those that make machine_id() and
+/// of the environment; empty where nothing does or `before` holds none of them.
 std::string describe_differences(const nlohmann::json& before, const nlohmann::json& now);
 
 /// 16 hexadecimal digits: the linker's hash of this program, or a hash of its file where the linker noted none.

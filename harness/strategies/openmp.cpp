@@ -5,6 +5,9 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <omp.h>
+#include <strings.h>
+
+#include <cstdlib>
 
 #include "harness/strategies/openmp_team.hpp"
 
@@ -98,6 +101,14 @@ std::string refuse_openmp(const StrategyOptions& options) {
 
 std::unique_ptr<Executor> make_openmp(const Workload& workload, const StrategyOptions& options) {
   return std::make_unique<OpenMp>(workload, options);
+}
+
+std::string_view openmp_wait_policy() {
+  const char* const policy = std::getenv("OMP_WAIT_POLICY");
+  for (const char* known : {"active", "passive"}) {
+    if (policy != nullptr && ::strcasecmp(policy, known) == 0) return known;
+  }
+  return {};
 }
 
 std::string_view openmp_runtime() {

@@ -24,4 +24,7 @@ std::unique_ptr<Executor> make_openmp(const Workload& workload, const StrategyOp
 /// a program built with g++).
 std::string_view openmp_runtime();
 
+/// "active" or "passive" where OMP_WAIT_POLICY says so, which OpenMP reads when the process starts; else "".
+std::string_view openmp_wait_policy();
+
 }  // namespace noisefloor

@@ -4,9 +4,6 @@
 
 #include <fmt/format.h>
 #include <omp.h>
-#include <strings.h>
-
-#include <cstdlib>
 
 #include "harness/base/error.hpp"
 #include "harness/strategies/openmp.hpp"
@@ -19,13 +16,11 @@ std::string refuse_other_openmp(std::string_view strategy, const StrategyOptions
         "{} runs on {} in this process, not on {}: LD_PRELOAD chooses another runtime when the process starts",
         strategy, openmp_runtime(), options.runtime);
   }
-  if (!options.wait_policy.empty()) {
-    const char* const policy = std::getenv("OMP_WAIT_POLICY");
-    if (policy == nullptr || ::strcasecmp(policy, options.wait_policy.c_str()) != 0) {
-      return fmt::format(
-          "OMP_WAIT_POLICY is {} in this process, not {}: OpenMP reads it once, so set it before the process starts",
-          policy == nullptr ? "not set" : policy, options.wait_policy);
-    }
+  if (const std::string_view policy = openmp_wait_policy();
+      !options.wait_policy.empty() && policy != options.wait_policy) {
+    return fmt::format(
+        "OMP_WAIT_POLICY is {} in this process, not {}: OpenMP reads it once, so set it before the process starts",
+        policy.empty() ? "not set" : policy, options.wait_policy);
   }
   return {};
 }
