@@ -488,6 +488,24 @@ TEST(Engine, ACellThatHeadCannotMeasureIsARowOfEveryArm) {
   EXPECT_EQ(skipped, (std::map<std::string, int>{{"head", 1}, {"base", 1}}));
 }
 
+TEST(Engine, WhatAProgramOfAnotherCommitMeasuredIsNotMixedIn) {
+  for (const bool from_the_start : {true, false}) {
+    Trial run(plan_of(kFour));
+    run.launcher.change = [&](const LaunchRequest& request, LaunchOutcome& outcome) {
+      const bool other = request.options.cell.workers == 3 && (from_the_start || request.options.iterations != 0);
+      for (Row& row : outcome.rows) row["git_sha"] = other ? "older" : "sha";
+    };
+    EXPECT_EQ(run().status(), ExitStatus::failed);
+    for (const Row& row : run.sink.rows) {
+      EXPECT_EQ(row["status"], row["workers"] == "3" ? "failed" : "ok");
+      EXPECT_EQ(row["git_sha"], "sha");
+      if (row["workers"] == "3") {
+        EXPECT_THAT(row["message"], HasSubstr("is of commit older, head is of commit sha: build all programs anew"));
+      }
+    }
+  }
+}
+
 TEST(EngineArms, AReferenceProgramIsNotCompared) {
   const std::string both =
       "[[group]]\nworkload = \"etl\"\ntasks = 2\ntask_size = 100\ndelivery = \"unordered\"\n"

@@ -252,6 +252,14 @@ class Engine {
     planned.calibration = Calibration{1, digest.value_or(0), nanoseconds(kHangDeadline).count()};
   }
 
+  /// Why a row is not what `arm` measured, though it was started: the program that does it for some strategies lies
+  /// beside it and may be left from another build. Empty if it is.
+  static std::string of_another_commit(const Row& row, const Arm& arm) {
+    if (row["git_sha"].empty() || arm.git_sha.empty() || row["git_sha"] == arm.git_sha) return {};
+    return fmt::format("the program that ran it is of commit {}, {} is of commit {}: build all programs anew",
+                       row["git_sha"], arm.name, arm.git_sha);
+  }
+
   void conclude(PlannedCell& planned, const Trial& oracle, const Trial* granularity, const Trial& own) const {
     planned.calibration.reset();
     const auto give_up = [&](std::string_view status, std::string message) {
@@ -275,6 +283,10 @@ class Engine {
     const Row* row = own.row();
     if (row == nullptr) {
       give_up(status_of(own.outcome->end), "calibrating: " + own.outcome->message);
+      return;
+    }
+    if (std::string other = of_another_commit(*row, plan_.arms.front()); !other.empty()) {
+      give_up("failed", std::move(other));
       return;
     }
     planned.kernel = (*row)["kernel"];
@@ -478,6 +490,9 @@ class Engine {
                visit, round);
         } else if (outcome.end != LaunchEnd::finished) {
           keep({blank_row(visit, status_of(outcome.end), outcome.message)}, visit, round);
+        } else if (const std::string other = of_another_commit(outcome.rows.front(), plan_.arms[visit.arm]);
+                   !other.empty()) {
+          keep({blank_row(visit, "failed", other)}, visit, round);
         } else {
           keep(outcome.rows, visit, round);
           skipped = outcome.rows.front()["status"] == kSkipped;
