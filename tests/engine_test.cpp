@@ -461,6 +461,15 @@ TEST(Engine, ACellThatBaseDoesNotKnowIsSkippedThereAndMeasuredWithHead) {
   }
 }
 
+TEST(Engine, RowsAreOfTheArmsBuildWhateverProgramTheLaunchBecame) {
+  Trial run(arms_of(plan_of(kFour, 2), {"base"}));
+  run.launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {
+    for (Row& row : outcome.rows) row["build_id"] = request.options.cell.workers == 2 ? "ranks" : "threads";
+  };
+  EXPECT_EQ(run().status(), ExitStatus::done);
+  for (const Row& row : run.sink.rows) EXPECT_EQ(row["build_id"], row["arm"] == "base" ? "base build" : "build");
+}
+
 TEST(Engine, WhatBaseGetsWrongIsKeptAndIsNoFailureOfHead) {
   Trial run(arms_of(plan_of(kFour, 1), {"base"}));
   run.launcher.change = [](const LaunchRequest& request, LaunchOutcome& outcome) {

@@ -561,6 +561,7 @@ class Engine {
       row["run_id"] = identity_.run_id;
       row["machine_id"] = identity_.machine_id;
       row["arm"] = arm.name;
+      row["build_id"] = arm.build_id;  // the program that was started may have become another: MPI's ranks
       row["round"] = std::to_string(round);
       row["order"] = std::to_string(order_);
       row["launch"] = std::to_string(order_);
