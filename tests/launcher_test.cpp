@@ -162,6 +162,32 @@ TEST_F(LauncherTest, AnOverrunEndsWithAllDescendantsEvenThoseInSessionsOfTheirOw
   EXPECT_TRUE(gone("far"));
 }
 
+TEST_F(LauncherTest, ALaunchThatShallEndMayTidyUpAndIsNotWaitedForLonger) {
+  const LaunchOutcome outcome = launch(
+      "trap 'seq 100000; echo tidied > tidied; echo bye >&2; exit 0' TERM\n"
+      "echo 'I go on' >&2\n"
+      "while :; do sleep 0.01; done",
+      milliseconds(500));
+  EXPECT_EQ(outcome.end, LaunchEnd::timeout);
+  EXPECT_EQ(text("tidied"), "tidied\n");
+  EXPECT_EQ(outcome.message, "killed at its deadline of 0.5 s: I go on");
+  EXPECT_LT(outcome.duration, milliseconds(500) + ProcessLauncher::kFarewell);
+}
+
+TEST_F(LauncherTest, WhatALaunchThatFailedWroteIsRemoved) {
+  const std::string cache = folder_ + "/cache";
+  const char* before = std::getenv("NOISEFLOOR_CACHE");
+  const std::string kept = before != nullptr ? before : "";
+  ::setenv("NOISEFLOOR_CACHE", cache.c_str(), 1);
+  // As a rank that was killed leaves it, whose mpirun then says so by its exit status.
+  const LaunchOutcome outcome =
+      launch("mkdir -p cache/output/999999999-0/0; echo > cache/output/999999999-0/0/x; exit 1");
+  before != nullptr ? ::setenv("NOISEFLOOR_CACHE", kept.c_str(), 1) : ::unsetenv("NOISEFLOOR_CACHE");
+  EXPECT_EQ(outcome.end, LaunchEnd::failed);
+  EXPECT_TRUE(std::filesystem::is_directory(cache + "/output")) << "or nothing was tested";
+  EXPECT_TRUE(std::filesystem::is_empty(cache + "/output"));
+}
+
 TEST_F(LauncherTest, WhatALaunchLeavesBehindIsGoneBeforeTheNextOne) {
   // It holds the pipes open, too: the launch is over all the same.
   const LaunchOutcome outcome = launch(

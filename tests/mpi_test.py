@@ -271,6 +271,50 @@ class Faults(MpiTest):
             self.assertEqual(output, "", "no rows of a broken launch")
             self.all_end(ranks, 5)
 
+    def test_an_interrupted_run_leaves_no_rank_and_no_file_of_open_mpi(self) -> None:
+        (self.top / "long.toml").write_text(
+            "repetitions = 10000\nwarmups = 0\n[[group]]\nworkload = 'etl'\nstrategy = 'mpi'\n"
+            "workers = 2\ntasks = 4\ntask_size = 10000\n"
+        )
+        folders = [self.top / "segments", self.top / "sessions"]
+        for folder in folders:
+            folder.mkdir()
+        process = subprocess.Popen(
+            [PROGRAM, "run", str(self.top / "long.toml"), "--out", str(self.top / "runs")],
+            env=self.environment
+            | {
+                "OMPI_MCA_btl_vader_backing_directory": str(folders[0]),
+                "OMPI_MCA_orte_tmpdir_base": str(folders[1]),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            self.assertIsNone(process.poll())
+            ranks = [
+                rank
+                for mpirun in children(process.pid)
+                for rank, path in children(mpirun).items()
+                if Path(path).name == "noisefloor-mpi"
+            ]
+            if len(ranks) == 2 and len(list(folders[0].iterdir())) == 2:
+                break
+            time.sleep(0.02)
+        self.assertEqual(len(ranks), 2, "ranks after 30 s")
+        process.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        _, messages = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 130, messages)
+        self.assertLess(time.monotonic() - begin, 5)
+        self.all_end(ranks, 0.1)
+        for folder in folders:
+            self.assertEqual([path for path in folder.rglob("*") if not path.is_dir()], [])
+        self.assertEqual(list((self.top / "cache" / "output").iterdir()), [])
+
     def test_no_rank_outlives_mpirun(self) -> None:
         process, ranks = self.begin(self.CELL)
         process.kill()

@@ -134,7 +134,7 @@ std::string missing_mpi() {
 using Setting = std::pair<const char*, const char*>;
 
 /// What Open MPI has to be told here, as long as the user says nothing else.
-constexpr std::array<Setting, 8> kMpiEnvironment{{
+constexpr std::array<Setting, 9> kMpiEnvironment{{
     {"OMPI_ALLOW_RUN_AS_ROOT", "1"},  // it refuses root, who is all there is in many containers,
     {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
     {"OMPI_MCA_rmaps_base_oversubscribe", "1"},      // more ranks than CPUs,
@@ -142,6 +142,7 @@ constexpr std::array<Setting, 8> kMpiEnvironment{{
     {"OMPI_MCA_btl_base_warn_component_unused", "0"},
     {"OMPI_MCA_opal_warn_on_missing_libcuda", "0"},
     {"OMPI_MCA_orte_base_help_aggregate", "1"},
+    {"OMPI_MCA_odls_base_sigkill_timeout", "0"},  // ranks end with SIGTERM: mpirun need not wait a second for more
     {"PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe"},  // the same to Open MPI 5
 }};
 

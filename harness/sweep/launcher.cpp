@@ -125,6 +125,27 @@ bool has_children() {
   return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
+/// Asks the group of `process` (a pidfd) to end, and kills it when that has, or after `patience`. What it says
+/// meanwhile is read, so that it need not wait for room, and dropped. Does not reap.
+void end_group(pid_t group, int process, int out, int err, nanoseconds patience) {
+  ::kill(-group, SIGTERM);
+  std::array<pollfd, 3> polled = {{{process, POLLIN, 0}, {out, POLLIN, 0}, {err, POLLIN, 0}}};
+  const auto end = steady_clock::now() + patience;
+  while (polled[0].revents == 0) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - steady_clock::now()).count();
+    if (left <= 0) break;
+    if (::poll(polled.data(), polled.size(), static_cast<int>(left)) < 0) {
+      if (errno != EINTR) break;
+      continue;
+    }
+    for (pollfd* pipe : {&polled[1], &polled[2]}) {
+      std::string dropped;
+      if (pipe->revents != 0 && !drain(pipe->fd, dropped, kKeptErrorBytes)) pipe->fd = -1;
+    }
+  }
+  ::kill(-group, SIGKILL);
+}
+
 /// Between fork and exec: only what is safe there. Reports errno through `report`.
 [[noreturn]] void become(const char* program, char* const* arguments, char* const* environment, pid_t parent, int out,
                          int err, int report) {
@@ -284,16 +305,17 @@ LaunchOutcome ProcessLauncher::launch(const LaunchRequest& request) {
       break;
     }
   }
-  if (why != Why::ended) ::kill(-child, SIGKILL);
+  if (why != Why::ended) end_group(child, process.get(), polled[2].fd, polled[3].fd, kFarewell);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  // A descendant may still hold the other ends: take what is there, and do not wait for more.
-  if (polled[2].fd >= 0) drain(polled[2].fd, output, kMostOutputBytes);
-  if (polled[3].fd >= 0) drain(polled[3].fd, messages, 2 * kKeptErrorBytes);
+  if (why == Why::ended) {
+    // A descendant may still hold the other ends: take what is there, and do not wait for more.
+    if (polled[2].fd >= 0) drain(polled[2].fd, output, kMostOutputBytes);
+    if (polled[3].fd >= 0) drain(polled[3].fd, messages, 2 * kKeptErrorBytes);
+  }
   settle(child, why == Why::ended ? std::chrono::nanoseconds(kGrace) : std::chrono::nanoseconds(0));
   outcome.duration = steady_clock::now() - start;
-  if (why != Why::ended || WIFSIGNALED(status)) remove_stale_outputs();  // it could not do so itself
 
   int exec_error = 0;
   if (::read(report.read.get(), &exec_error, sizeof exec_error) == static_cast<ssize_t>(sizeof exec_error)) {
@@ -333,6 +355,7 @@ LaunchOutcome ProcessLauncher::launch(const LaunchRequest& request) {
       if (exit_status != 0) outcome.message = with_said(fmt::format("exit status {}", exit_status));
     }
   }
+  if (outcome.end != LaunchEnd::finished) remove_stale_outputs();  // it may not have done so itself
   return outcome;
 }
 

@@ -25,7 +25,7 @@ struct LaunchRequest {
   LaunchOptions options;
   std::string program = {};       ///< an arm's; empty: the launcher's own
   std::size_t padding_bytes = 0;  ///< added to the environment: layout differs per launch
-  std::chrono::nanoseconds deadline = std::chrono::seconds(10);  ///< then it is killed
+  std::chrono::nanoseconds deadline = std::chrono::seconds(10);  ///< then it is ended: ProcessLauncher::kFarewell
 };
 
 enum class LaunchEnd : std::uint8_t {
@@ -69,6 +69,9 @@ class ProcessLauncher : public Launcher {
 
   LaunchOutcome launch(const LaunchRequest& request) override;
 
+  /// How long a launch that shall end may take for that after SIGTERM before it is killed: mpirun ends its ranks and
+  /// removes their files.
+  static constexpr std::chrono::milliseconds kFarewell{1500};
   /// How long what a launch leaves behind may take to end by itself before it is killed.
   static constexpr std::chrono::seconds kGrace{2};
 
