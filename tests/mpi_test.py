@@ -61,6 +61,18 @@ class MpiTest(unittest.TestCase):
             if not name.startswith(("OMPI_", "PMIX_", "NOISEFLOOR_"))
         }
         cls.environment |= {"NOISEFLOOR_CACHE": str(cls.top / "cache"), **LEAKS_OF_OTHERS}
+        cls.environment |= cls.places_of_open_mpi(
+            "segments", "sessions"
+        )  # what a killed mpirun leaves there goes too
+
+    @classmethod
+    def places_of_open_mpi(cls, segments: str, sessions: str) -> dict[str, str]:
+        for name in (segments, sessions):
+            (cls.top / name).mkdir()
+        return {
+            "OMPI_MCA_btl_vader_backing_directory": str(cls.top / segments),
+            "OMPI_MCA_orte_tmpdir_base": str(cls.top / sessions),
+        }
 
     @classmethod
     def tearDownClass(cls) -> None:
@@ -276,16 +288,11 @@ class Faults(MpiTest):
             "repetitions = 10000\nwarmups = 0\n[[group]]\nworkload = 'etl'\nstrategy = 'mpi'\n"
             "workers = 2\ntasks = 4\ntask_size = 10000\n"
         )
-        folders = [self.top / "segments", self.top / "sessions"]
-        for folder in folders:
-            folder.mkdir()
+        names = ("segments-of-one", "sessions-of-one")
+        folders = [self.top / name for name in names]
         process = subprocess.Popen(
             [PROGRAM, "run", str(self.top / "long.toml"), "--out", str(self.top / "runs")],
-            env=self.environment
-            | {
-                "OMPI_MCA_btl_vader_backing_directory": str(folders[0]),
-                "OMPI_MCA_orte_tmpdir_base": str(folders[1]),
-            },
+            env=self.environment | self.places_of_open_mpi(*names),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
