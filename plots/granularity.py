@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ import pandas as pd
 from plots import style
 from scripts import results, stats
 
+MARGIN: Final = 1.4  # of the axis of durations beyond the first and the last
 PANEL_HEIGHT = 3.3  # inches
 # What makes a sequential cell the yardstick of another one.
 YARDSTICK = ("workload", "format", "kernel", "task_size", "output_mode", "pitfall")
@@ -141,7 +142,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         "the threshold, interpolated, with its 95% bootstrap interval over rounds as a bar on the threshold. Break-even: the "
         "same for being as fast as sequential. Ring: the smallest task measured from which on the speed-up's interval lies "
         "above 1."
-        f"{describe_floor(floor)}{max((describe_cut(lines) for _, lines in found), key=len)}"
+        f"{describe_floor(floor, found)}{max((describe_cut(lines) for _, lines in found), key=len)}"
         f"{style.describe_source(run, rows)}",
         [style.line_height([line_of(one) for one in lines], PANEL_HEIGHT) for _, lines in found],
         left=0.75,
@@ -161,10 +162,16 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     return figure
 
 
-def describe_floor(floor: stats.Estimate | None) -> str:
+def is_visible(floor: stats.Estimate, lines: list[Series]) -> bool:
+    """Whether the axis reaches down to the floor."""
+    return floor.median > min(ns for one in lines for ns in one.task_ns) / MARGIN
+
+
+def describe_floor(floor: stats.Estimate | None, found: list[tuple[str, list[Series]]]) -> str:
     if floor is None:
         return ""
-    return f" Hatched: what the harness itself takes per task, at most {style.interval(floor)} ns."
+    hatched = any(is_visible(floor, lines) for _, lines in found)
+    return f" The harness itself takes at most {style.interval(floor)} ns per task{' (hatched)' if hatched else ''}."
 
 
 def line_of(one: Series) -> style.Line:
@@ -193,7 +200,7 @@ def draw_panel(axes: Any, heading: str, lines: list[Series], floor: stats.Estima
     drawn = [line_of(one) for one in lines]
     marks = style.line_marks(drawn)
     every = [x for one in drawn for x in one.xs]
-    low, high = min(every) / 1.4, max(every) * 1.4
+    low, high = min(every) / MARGIN, max(every) * MARGIN
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     top = highest(lines)
@@ -201,7 +208,7 @@ def draw_panel(axes: Any, heading: str, lines: list[Series], floor: stats.Estima
     axes.set_yticks(range(0, int(top) + 1, 20 if top < 200 else 50 * math.ceil(top / 500)))
     axes.grid(True)
     axes.axhline(100, color=style.MUTED, linewidth=0.8)
-    if floor is not None and floor.median / 1e3 > low:
+    if floor is not None and is_visible(floor, lines):
         axes.axvspan(
             low, floor.median / 1e3, facecolor="none", edgecolor=style.GRID, hatch="///", linewidth=0
         )

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -74,6 +75,34 @@ TEST(Measures, CpuTimeInUserModeIsThatOfAllThreads) {
   const Usage used = process_usage() - before;
   EXPECT_GE(used.user_cpu_ns + used.system_cpu_ns, 115'000'000U);
   EXPECT_GT(used.user_cpu_ns, used.system_cpu_ns);
+}
+
+// The kernel books what a running thread has used at its ticks, every 4 ms or so, unless it is asked.
+TEST(Measures, CpuTimeOfAThreadThatIsRunningIsNotLate) {
+  const auto total_ns = [] {
+    const Usage usage = process_usage();
+    return static_cast<std::int64_t>(usage.user_cpu_ns + usage.system_cpu_ns);
+  };
+  const std::int64_t before = total_ns() - static_cast<std::int64_t>(thread_cpu_ns());
+  std::atomic<bool> is_over{false};
+  std::jthread spinning([&] {
+    while (!is_over.load(std::memory_order_relaxed)) {
+    }
+  });
+  clockid_t its{};
+  ASSERT_EQ(::pthread_getcpuclockid(spinning.native_handle(), &its), 0);
+  std::vector<std::int64_t> late;
+  for (int i = 0; i < 41; ++i) {
+    std::this_thread::sleep_for(std::chrono::microseconds(1700));  // another place between two ticks
+    const std::int64_t told = total_ns();
+    timespec used{};
+    ::clock_gettime(its, &used);
+    const std::int64_t truth = used.tv_sec * 1'000'000'000L + used.tv_nsec + static_cast<std::int64_t>(thread_cpu_ns());
+    late.push_back(truth + before - told);
+  }
+  is_over = true;
+  std::nth_element(late.begin(), late.begin() + 20, late.end());
+  EXPECT_LT(late[20], 300'000);
 }
 
 TEST(Measures, CpuTimeInTheKernelIsToldApart) {

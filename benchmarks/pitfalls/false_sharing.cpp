@@ -59,7 +59,7 @@ constexpr Pitfall kFalseSharing{
     .source = "reports on counters of two to many threads",
     .advice =
         "Keep what different threads write at least 128 bytes apart (alignas), or count in a local variable and store "
-        "it once at the end.",
+        "it once at the end. Where no harm is seen, the two CPUs may be two threads of one core: they share its cache.",
     .variants = kVariants,
     .refuse = needs_two_cpus,
 };
