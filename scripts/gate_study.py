@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import fcntl
 import gzip
 import io
 import json
@@ -18,7 +19,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -74,6 +75,22 @@ class Study:
         self.folder = folder
         self.cells_file = folder / "cells.json"
         self.live_file = folder / "live.csv"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """One process at a time records: two would measure each other, and nothing in their rows would tell."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise regress.Stop(
+                    2, f"{self.folder}: another gate_study.py records there: wait until it ends"
+                ) from None
+            yield
+        finally:
+            os.close(folder)
 
     def recording(self, name: str) -> Path:
         return self.folder / f"{name}.csv.gz"
@@ -624,7 +641,8 @@ def main(argv: Sequence[str]) -> int:
                 time.monotonic() + (arguments.budget or math.inf),
                 arguments.jobs,
             )
-            record_all(recorder, arguments)
+            with study.locked():
+                record_all(recorder, arguments)
         if study.rounds("identical") < LEAST_ROUNDS and not arguments.analyse_only:
             regress.say(f"the tables need {LEAST_ROUNDS} rounds of identical builds: go on later")
             return 0

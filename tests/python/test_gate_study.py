@@ -17,7 +17,7 @@ import numpy as np
 
 from plots import gate_study as figure
 from plots import style
-from scripts import gate_study, results, stats
+from scripts import gate_study, regress, results, stats
 from tests.python import gate_rows, synthetic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +58,16 @@ class Patches(unittest.TestCase):
 
 
 class Keeping(unittest.TestCase):
+    def test_two_do_not_record_at_once(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            study = gate_study.Study(Path(folder) / "new")
+            with study.locked():
+                with self.assertRaisesRegex(regress.Stop, "another gate_study.py records there"):
+                    with gate_study.Study(Path(folder) / "new").locked():
+                        self.fail("both record")
+            with study.locked():
+                pass
+
     def setUp(self) -> None:
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
