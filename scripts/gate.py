@@ -560,15 +560,25 @@ HEADLINES: Final = {
     "FAILED": "a cell of head fails",
     "REGRESSED": "head is slower",
     "IMPROVED": "head is faster",
-    "INCONCLUSIVE": "not all can be said",
+    "INCONCLUSIVE": "no change was found where one could be seen",
     "OK": "no change was found",
 }
+
+
+def differing_controls(report: Report) -> list[CellVerdict]:
+    """The cells in which base differs from its own copy: none in a session that can be trusted."""
+    return [line for line in report.control or () if line.verdict in ("REGRESSED", "IMPROVED")]
 
 
 def headline(report: Report) -> str:
     counts = {verdict: sum(line.verdict == verdict for line in report.cells) for verdict in MARKS}
     parts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    return f"{MARKS[report.verdict]} {report.verdict}: {HEADLINES[report.verdict]} ({parts})"
+    what = HEADLINES[report.verdict]
+    if report.verdict == "INCONCLUSIVE" and differing_controls(report):
+        what = "the machine was measured, not the change: identical builds differ"
+    elif report.verdict == "INCONCLUSIVE" and counts["IMPROVED"]:
+        what = "head is faster in some cells; others are too noisy for what is asked of them"
+    return f"{MARKS[report.verdict]} {report.verdict}: {what} ({parts})"
 
 
 def summary(report: Report) -> str:
@@ -595,8 +605,7 @@ def summary(report: Report) -> str:
         )
     lines.append("")
     if report.control is not None:
-        differ = [line for line in report.control if line.verdict in ("REGRESSED", "IMPROVED")]
-        if differ:
+        if differ := differing_controls(report):
             lines.append(
                 "**The control failed**: base differs from its own copy in "
                 + ", ".join(f"{line.label} ({percent(line.effect)})" for line in differ)

@@ -101,6 +101,7 @@ class Verdicts(Folder):
         self.assertIn("INCONCLUSIVE", verdicts(report).values())
         self.assertEqual(report.status(strict=False), 0)
         self.assertEqual(report.status(strict=True), 4)
+        self.assertIn("no change was found where one could be seen", gate.headline(report))
 
     def test_identical_builds_that_differ_make_the_session_inconclusive(self) -> None:
         arms = ("head", "base", "base2")
@@ -125,6 +126,7 @@ class Verdicts(Folder):
         self.assertEqual((report.verdict, report.status(strict=False)), ("INCONCLUSIVE", 0))
         self.assertEqual(report.status(strict=True), 4)
         self.assertIn("differs from its own copy in noise · sequential · scalar (+6", gate.summary(report))
+        self.assertIn("identical builds differ", gate.headline(report))
 
     def test_the_screen_names_what_to_confirm_in_a_filter_that_matches_only_it(self) -> None:
         screen = self.session(slow_down={"avx2": 0.05})
