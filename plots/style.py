@@ -26,6 +26,7 @@ from matplotlib.textpath import TextToPath
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from scripts import stats
+from scripts.document import digits as digits
 from scripts.results import FACTORS, STATUSES, ResultsError, Run
 
 # Okabe and Ito's colours, told apart with every common colour blindness. Their yellow comes last: pale on white.
@@ -235,15 +236,6 @@ def duration(ns: float) -> str:
         if ns >= 0.9995 * factor:
             return f"{digits(ns / factor)} {unit}"
     return f"{digits(ns)} ns"
-
-
-def digits(x: float) -> str:
-    """Three significant digits, without an exponent up to 10 million."""
-    if x == 0 or not math.isfinite(x):
-        return f"{x:g}"
-    x = float(f"{x:.3g}") if abs(x) < 1000 else x  # 99.96 has one decimal less than it seems
-    places = max(0, 2 - math.floor(math.log10(abs(x))))
-    return f"{x:,.{places}f}"
 
 
 def ratio(x: float) -> str:

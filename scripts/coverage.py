@@ -22,7 +22,7 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from scripts import stats
+from scripts import document, results, stats
 
 BEGIN: Final = "<!-- coverage: written by scripts/coverage.py -->"
 END: Final = "<!-- end of coverage -->"
@@ -80,14 +80,6 @@ def table(sessions: int) -> str:
     return "\n".join(lines)
 
 
-def spliced(text: str, found: str) -> str:
-    """`text` with what stands between the markers replaced by `found`; ValueError if they are not there once each."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise ValueError(f"it must hold the line '{BEGIN}' and, after it, '{END}', once each")
-    head, rest = text.split(BEGIN)
-    return f"{head}{BEGIN}\n{found}\n{END}{rest.split(END)[1]}"
-
-
 def main(argv: Sequence[str]) -> int:
     """Exit status: 0; 1 if the document cannot be written; 2 if it has no place for the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -102,9 +94,9 @@ def main(argv: Sequence[str]) -> int:
         print(found)
         return 0
     try:
-        text = spliced(arguments.write.read_text(encoding="utf-8"), found)
+        text = document.spliced(arguments.write.read_text(encoding="utf-8"), BEGIN, END, found)
         arguments.write.write_text(text, encoding="utf-8")
-    except (OSError, ValueError) as error:
+    except (OSError, results.ResultsError) as error:
         print(f"coverage.py: {arguments.write}: {error}", file=sys.stderr)
         return 1 if isinstance(error, OSError) else 2
     return 0

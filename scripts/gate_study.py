@@ -35,7 +35,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats as scipy_stats
 
-from scripts import gate, regress, results, stats
+from scripts import document, gate, regress, results, stats
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 REFERENCE: Final = ROOT / "results/reference/gate-study"
@@ -569,16 +569,12 @@ def tables(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def spliced(text: str, table: str) -> str:
-    """`text` with what stands between the markers replaced."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise results.ResultsError(
-            f"{DOCUMENT}: must hold the line '{BEGIN}' and, after it, '{END}', once each"
-        )
-    return f"{text.split(BEGIN)[0]}{BEGIN}\n\n{table}\n\n{END}{text.split(END)[1]}"
+def shown(text: str, table: str) -> str:
+    """The document's text with this table in its place."""
+    return document.spliced(text, BEGIN, END, f"\n{table}\n")
 
 
-def write(study: Study, *, count: int, document: Path | None) -> None:
+def write(study: Study, *, count: int, target: Path | None) -> None:
     """study.json, the figure, and the tables in the document."""
     found = analyse(study, count=count)
     (study.folder / "study.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -588,10 +584,10 @@ def write(study: Study, *, count: int, document: Path | None) -> None:
     with style.settings():
         style.write(figure.draw(found), study.folder, "study")
     table = tables(found)
-    if document is None:
+    if target is None:
         print(table)
     else:
-        document.write_text(spliced(document.read_text(encoding="utf-8"), table), encoding="utf-8")
+        target.write_text(shown(target.read_text(encoding="utf-8"), table), encoding="utf-8")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -646,7 +642,7 @@ def main(argv: Sequence[str]) -> int:
         if study.rounds("identical") < LEAST_ROUNDS and not arguments.analyse_only:
             regress.say(f"the tables need {LEAST_ROUNDS} rounds of identical builds: go on later")
             return 0
-        write(study, count=arguments.sessions, document=None if arguments.print else DOCUMENT)
+        write(study, count=arguments.sessions, target=None if arguments.print else DOCUMENT)
     except regress.Stop as stop:
         print(f"gate_study.py: {stop}", file=sys.stderr)
         return stop.status
@@ -693,7 +689,7 @@ def check(study: Study) -> int:
         return 0  # nothing was recorded yet, and the document says so
     table = tables(json.loads(path.read_text(encoding="utf-8")))
     text = DOCUMENT.read_text(encoding="utf-8")
-    if spliced(text, table) == text:
+    if shown(text, table) == text:
         return 0
     print("docs/GATE.md does not show the study: run scripts/gate_study.py --analyse-only", file=sys.stderr)
     return 1

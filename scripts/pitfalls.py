@@ -26,6 +26,7 @@ if __name__ == "__main__":
 import pandas as pd
 
 from scripts import results, stats
+from scripts.document import digits
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 TARGET: Final = ROOT / "docs" / "PITFALLS.md"
@@ -71,8 +72,7 @@ class Finding:
 
 
 def number(value: float) -> str:
-    """Three significant digits without an exponent."""
-    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
+    return digits(value, 2)
 
 
 def ratio_text(ratio: stats.Estimate) -> str:

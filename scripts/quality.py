@@ -40,6 +40,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from scripts import document
+
 Floats = npt.NDArray[np.float64]
 
 FAIL: Final = 1e-6
@@ -329,14 +331,9 @@ def run_battery(program: Path, threads: int, minutes: float) -> list[Row]:
         return [row for rows in pool.map(one, BATTERY) for row in rows]
 
 
-def spliced(document: str, name: str, text: str) -> str:
-    """`document` with what stands between <!-- NAME:begin --> and <!-- NAME:end --> replaced by `text`."""
-    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    if document.count(begin) != 1 or document.count(end) != 1:
-        raise ValueError(f"the document needs one pair of markers {begin} and {end}")
-    before, rest = document.split(begin)
-    _, after = rest.split(end)
-    return f"{before}{begin}\n{text.rstrip()}\n{end}{after}"
+def put(text: str, name: str, body: str) -> str:
+    """`text` with what stands between <!-- NAME:begin --> and <!-- NAME:end --> replaced."""
+    return document.spliced(text, f"<!-- {name}:begin -->", f"<!-- {name}:end -->", body.rstrip())
 
 
 def main(argv: Sequence[str]) -> int:
@@ -356,8 +353,8 @@ def main(argv: Sequence[str]) -> int:
     ).stdout
     if options.vectors_only:
         if options.write:
-            document = options.write.read_text(encoding="utf-8")
-            options.write.write_text(spliced(document, "vectors", vectors), encoding="utf-8")
+            text = options.write.read_text(encoding="utf-8")
+            options.write.write_text(put(text, "vectors", vectors), encoding="utf-8")
         else:
             print(vectors, end="")
         return 0
@@ -378,10 +375,10 @@ def main(argv: Sequence[str]) -> int:
             return 3
         show(run_battery(options.program, options.threads, options.battery_minutes))
     if options.write:
-        document = options.write.read_text(encoding="utf-8")
-        document = spliced(document, "vectors", vectors)
+        text = options.write.read_text(encoding="utf-8")
+        text = put(text, "vectors", vectors)
         table = "\n".join([HEADER, *(row.markdown() for row in rows)])
-        options.write.write_text(spliced(document, "quality", table), encoding="utf-8")
+        options.write.write_text(put(text, "quality", table), encoding="utf-8")
     failed = [row for row in rows if row.verdict == "fail"]
     smallest = min(rows, key=lambda row: math.inf if math.isnan(row.p) else row.p)
     print(

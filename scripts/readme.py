@@ -34,7 +34,7 @@ from plots import all as figures
 from plots import findings as words
 from plots import granularity as figure
 from plots import style
-from scripts import pitfalls, results, stats
+from scripts import document, pitfalls, results, stats
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 REFERENCES: Final = ROOT / "results" / "reference"
@@ -74,11 +74,7 @@ class Cells:
 
 
 def number(value: float) -> str:
-    """Three significant digits without an exponent."""
-    if not math.isfinite(value):
-        return "–"
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2
-    return f"{value:.{digits}f}"
+    return document.digits(value, 2) if math.isfinite(value) else "–"
 
 
 def interval(low: float, high: float) -> str:
@@ -401,15 +397,9 @@ def take(path: Path, references: Path) -> Path:
     return target
 
 
-def spliced(text: str, name: str, body: str) -> str:
+def put(text: str, name: str, body: str) -> str:
     """`text` with what stands between the markers of `name` replaced by `body`."""
-    begin, end = BEGIN.format(name), END.format(name)
-    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-        raise results.ResultsError(
-            f"README.md must hold the line '{begin}' and, after it, '{end}', once each"
-        )
-    head, rest = text.split(begin)
-    return f"{head}{begin}\n{body}\n{end}{rest.split(end)[1]}"
+    return document.spliced(text, BEGIN.format(name), END.format(name), body)
 
 
 def picture(sweep: str, words: str) -> str:
@@ -428,23 +418,19 @@ def picture(sweep: str, words: str) -> str:
 def written(text: str, references: Path) -> str:
     """README.md as the reference runs make it. Without a run of pitfalls its section says so."""
     quick = results.load(references / "quick")
-    text = spliced(
-        text, "picture", picture("quick", "Efficiency over task granularity on the reference machine")
-    )
-    text = spliced(text, "costs", costs(references / "costs.json"))
-    text = spliced(text, "findings", findings(quick))
+    text = put(text, "picture", picture("quick", "Efficiency over task granularity on the reference machine"))
+    text = put(text, "costs", costs(references / "costs.json"))
+    text = put(text, "findings", findings(quick))
     full = "No full run is committed yet: `make bench-full` measures one."
     if (references / "full").is_dir():
         image = picture("full", "Which strategy wins at which task size and count on the reference machine")
         full = f"{image}\n\n{answers(results.load(references / 'full'))}"
-    text = spliced(text, "full", full)
+    text = put(text, "full", full)
     if not (references / "pitfalls").is_dir():
-        return spliced(
-            text, "pitfalls", "No run of them is committed yet: `make pitfalls` measures them here."
-        )
+        return put(text, "pitfalls", "No run of them is committed yet: `make pitfalls` measures them here.")
     body = gallery(results.load(references / "pitfalls"))
     image = picture("pitfalls", "How much each pitfall costs on the reference machine")
-    return spliced(text, "pitfalls", f"{image}\n\n{body}")
+    return put(text, "pitfalls", f"{image}\n\n{body}")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -121,9 +121,9 @@ class Keeping(unittest.TestCase):
         self.assertEqual(len(drawn.axes), 2, "false alarms, and one slowed cell")
         self.assertEqual([label.get_text() for label in drawn.axes[0].get_yticklabels()][0], "this gate")
         document = f"before\n{gate_study.BEGIN}\nold\n{gate_study.END}\nafter\n"
-        self.assertEqual(gate_study.spliced(gate_study.spliced(document, text), text).count(text), 1)
+        self.assertEqual(gate_study.shown(gate_study.shown(document, text), text).count(text), 1)
         with self.assertRaises(results.ResultsError):
-            gate_study.spliced("no markers", text)
+            gate_study.shown("no markers", text)
         with gzip.open(self.study.recording("identical"), "rt") as file:
             self.assertEqual(next(file).strip().split(","), list(gate_study.RAW))
 

@@ -120,17 +120,5 @@ class Battery(unittest.TestCase):
         self.assertEqual(rows["dieharder rgb_lagged_sum"].verdict, "fail")
 
 
-class Document(unittest.TestCase):
-    def test_only_what_stands_between_the_markers_changes(self) -> None:
-        document = "a\n<!-- t:begin -->\nold\n<!-- t:end -->\nb\n"
-        self.assertEqual(
-            quality.spliced(document, "t", "new\n\n"), "a\n<!-- t:begin -->\nnew\n<!-- t:end -->\nb\n"
-        )
-
-    def test_a_missing_marker_is_an_error(self) -> None:
-        with self.assertRaises(ValueError):
-            quality.spliced("<!-- t:begin -->", "t", "new")
-
-
 if __name__ == "__main__":
     unittest.main()

@@ -120,16 +120,6 @@ class Findings(unittest.TestCase):
             self.findings(machine={})
 
 
-class Splice(unittest.TestCase):
-    def test_only_what_stands_between_the_markers_changes(self) -> None:
-        begin, end = readme.BEGIN.format("x"), readme.END.format("x")
-        text = f"before\n{begin}\nold\n{end}\nafter\n"
-        self.assertEqual(readme.spliced(text, "x", "new"), f"before\n{begin}\nnew\n{end}\nafter\n")
-        for broken in ("", begin, f"{end}\n{begin}", text + text):
-            with self.assertRaises(results.ResultsError):
-                readme.spliced(broken, "x", "new")
-
-
 PAGE = "".join(
     f"{readme.BEGIN.format(name)}\n{readme.END.format(name)}\n"
     for name in ("picture", "costs", "findings", "full", "pitfalls")
