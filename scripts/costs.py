@@ -28,7 +28,11 @@ COMMANDS: Final = {"bench": ("bench",), "test": ("bench", "test")}
 
 
 class Stop(Exception):
-    """What went wrong, and what to do."""
+    """What went wrong, and what to do. `status`: the exit status that it deserves."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def output(*words: str, cwd: Path = ROOT, **environment: str) -> str:
@@ -107,7 +111,7 @@ def package_costs(groups: Sequence[str]) -> dict[str, int]:
     base = with_dependencies(minimal())
     more = {name: size for name, size in with_dependencies(wanted).items() if name not in base}
     if not more:
-        raise Stop("apt knows of no packages: run apt-get update")
+        raise Stop("apt knows of no packages: run apt-get update", 3)
     return {"package_download_bytes": sum(more.values()), "package_disk_bytes": installed_bytes(list(more))}
 
 
@@ -143,7 +147,7 @@ def measure(name: str) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Exit status: 0; 1 if a command failed; nothing is then written."""
+    """Exit status: 0; 1 if a command failed, 3 if apt knows of no packages; nothing is then written."""
     parser = argparse.ArgumentParser(prog="costs.py", description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "commands",
@@ -166,7 +170,7 @@ def main(argv: Sequence[str]) -> int:
             facts["commands"][name] = package_costs(COMMANDS[name]) | measure(name)
     except Stop as error:
         print(f"costs.py: {error}", file=sys.stderr)
-        return 1
+        return error.status
     TARGET.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     print(TARGET)
     return 0

@@ -26,6 +26,7 @@ Written by `scripts/dictionary.py` from `noisefloor list columns`.
 | --- | --- |
 | `plan.toml` | the sweeps, the cells with their iterations, the arms, the seed, the command line: what `--resume` needs |
 | `machine.json` | machine and build, once per run |
+| `pitfalls.json` | where pitfalls were measured: their texts, variants and code |
 | `observations.csv` | one row per timed repetition, appended as they come |
 | `benchmark.json` | the same rows in Google Benchmark's shape, for its `compare.py` (`benchmark-base.json`, … with `--base`) |
 | `verdicts.json`, `summary.md`, `confirm/` | where two builds were compared: the verdicts, and the run that confirmed them |
@@ -65,6 +66,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("program", type=Path, help="the built noisefloor")
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if the file differs")
     arguments = parser.parse_args(argv)
+    if not arguments.program.exists():
+        print(f"dictionary.py: {arguments.program} is not there: make build", file=sys.stderr)
+        return 3
     wanted = dictionary(arguments.program)
     if TARGET.exists() and TARGET.read_text(encoding="utf-8") == wanted:
         return 0

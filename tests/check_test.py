@@ -138,7 +138,19 @@ class Check(unittest.TestCase):
             self.commit()
         self.assertIn("0 files", self.check("lint")[1], "changes older than 20 commits are not looked at")
 
+    def test_a_tool_that_is_missing_is_named_with_what_installs_it(self) -> None:
+        tools = self.top / "tools"
+        tools.mkdir()
+        for name in ("bash", "dirname"):
+            found = shutil.which(name)
+            assert found is not None
+            (tools / name).symlink_to(found)
+        status, said = self.check("types", PATH=str(tools))
+        self.assertEqual(status, 3, said)
+        self.assertIn("mypy is missing: scripts/bootstrap check installs it", said)
+
     def test_lint_says_what_it_lacks(self) -> None:
+        needs("clang-tidy", "cmake")
         status, said = self.check("lint")
         self.assertEqual(status, 1)
         self.assertIn("make configure TESTS=ON", said)
