@@ -26,7 +26,7 @@ help:
 	@echo 'make fuzz       a minute of broken sound files for the reader, under sanitizers (FUZZ_SECONDS=60)'
 	@echo 'make quality    the noise: 2^30 samples and more a test, and dieharder; writes the table in docs/NOISE.md'
 	@echo 'make micro      the kernels beside other generators and the limits, as a table'
-	@echo 'make pitfalls   the pitfall lab: every way to lose, measured here in about 5 minutes, figure and report'
+	@echo 'make pitfalls   the pitfall lab: every way to lose, measured here in one to two minutes, figure and report'
 	@echo 'make etl-table  the ETL beside cp, its floor, Python and sox, as a table: about 4 minutes on an idle machine'
 	@echo 'make format     format all C++ and Python'
 	@echo 'make install    install the program under PREFIX (/usr/local), within DESTDIR if set'
