@@ -3,10 +3,14 @@
 #include "benchmarks/run.hpp"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -29,6 +33,7 @@
 #include "harness/audio/signals.hpp"
 #include "harness/base/error.hpp"
 #include "harness/base/names.hpp"
+#include "harness/base/unique_fd.hpp"
 #include "harness/measure/machine.hpp"
 #include "harness/measure/start.hpp"
 #include "harness/strategies/strategy.hpp"
@@ -145,6 +150,24 @@ void copy_arms(Plan& plan, const std::string& folder) {
   }
 }
 
+/// Takes the name that says "a run measures on this machine"; it is free again when the descriptor is closed,
+/// however the process ends. Says so where another run has it: two at once measure each other, and nothing in
+/// their rows would tell. An abstract socket: no file is left, and all users of the
+/// network name space see the same one (a container with a network of its own is not seen).
+UniqueFd claim_machine() {
+  constexpr std::string_view kName = "noisefloor: a run measures";
+  UniqueFd claim(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!claim) return claim;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  kName.copy(address.sun_path + 1, kName.size());
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + kName.size());
+  if (::bind(claim.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0 && errno == EADDRINUSE) {
+    say("warning: another noisefloor run is measuring on this machine: both get wrong times; run one after the other");
+  }
+  return claim;
+}
+
 /// A sweep's strategy that cannot run here is a skipped row; one that is asked for by name ends the call.
 void refuse_missing(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
@@ -173,6 +196,7 @@ std::string text_of(const std::string& path) {
 /// Measures, and says what came of it.
 ExitStatus measure(Session& session, ProcessLauncher& launcher, ProgressStyle style, const ProgressPlace& place) {
   const std::string& folder = session.folder;
+  const UniqueFd claim = session.complete ? UniqueFd() : claim_machine();
   session.options.changed = [&](const Plan& plan) {
     replace_file(folder + "/plan.toml", format_plan(plan, session.head));
   };
@@ -471,11 +495,12 @@ void add_run(CLI::App& app, int& status) {
       ->type_name("BIN");
   command->add_flag("--control", arguments->control, "A byte copy of --base takes turns too, as arm base2");
   command
-      ->add_option("--budget", arguments->budget,
-                   fmt::format("Time for all of it, such as 90s, 3m or 1h: rounds are cut evenly, to no fewer than {}; "
-                               "where those do not fit, the last cells are left out. With --resume: instead of what it "
-                               "was, time that is spent already counts",
-                               kLeastRounds))
+      ->add_option(
+          "--budget", arguments->budget,
+          fmt::format("Time for all of it, such as 90s, 3m or 1h: rounds are cut evenly, to no fewer than {}; "
+                      "where those do not fit, cells are left out. With --resume: instead of what it was, time that is "
+                      "spent already counts",
+                      kLeastRounds))
       ->type_name("TIME");
   auto* resumed = command
                       ->add_option("--resume", arguments->resume,

@@ -98,6 +98,20 @@ class RunTest : public ::testing::Test {
     return result;
   }
 
+  /// Until a run below runs/ has 3 rows; at most 30 s.
+  void wait_for_rows() const {
+    const auto has_rows = [&] {
+      std::error_code ignored;
+      for (const auto& entry : fs::directory_iterator(folder_ + "/runs", ignored)) {
+        if (fs::exists(entry.path() / "observations.csv") && rows(entry.path().string()).size() >= 3) return true;
+      }
+      return false;
+    };
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!has_rows() && std::chrono::steady_clock::now() < patience)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+
   std::string folder_;
 };
 
@@ -597,20 +611,13 @@ TEST_F(RunTest, NothingIsLeftRunningHoweverTheRunIsEnded) {
   }
 }
 
+const std::string kLong =
+    "rounds = 1000\nrepetitions = 1\nwarmups = 0\n[[group]]\nworkload = \"spin\"\ntasks = 2\ntask_size = 1000\n";
+
 TEST_F(RunTest, AnInterruptKeepsTheRowsAndExitsWith130) {
-  write("long.toml",
-        "rounds = 1000\nrepetitions = 1\nwarmups = 0\n[[group]]\nworkload = \"spin\"\ntasks = 2\ntask_size = 1000\n");
+  write("long.toml", kLong);
   const pid_t child = start({"run", "long.toml", "--out", "runs"});
-  const auto has_rows = [&] {
-    std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(folder_ + "/runs", ignored)) {
-      if (fs::exists(entry.path() / "observations.csv") && rows(entry.path().string()).size() >= 3) return true;
-    }
-    return false;
-  };
-  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (!has_rows() && std::chrono::steady_clock::now() < patience)
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  wait_for_rows();
   ::kill(child, SIGINT);
   const Result result = finish(child);
   EXPECT_EQ(result.status, 130) << result.err;
@@ -620,6 +627,19 @@ TEST_F(RunTest, AnInterruptKeepsTheRowsAndExitsWith130) {
   EXPECT_GE(kept.size(), 3U);
   for (const Row& row : kept) EXPECT_EQ(row["status"], "ok");
   EXPECT_THAT(result.err, HasSubstr("--resume runs/"));
+}
+
+TEST_F(RunTest, ARunBesideAnotherIsToldThatBothAreWrong) {
+  write("long.toml", kLong);
+  write("tiny.toml", kTiny);
+  const pid_t other = start({"run", "long.toml", "--out", "runs"}, "other");
+  wait_for_rows();
+  fs::rename(folder_ + "/err", folder_ + "/other.err");
+  const Result result = program({"run", "tiny.toml", "--out", "second"});
+  ::kill(other, SIGINT);
+  ::waitpid(other, nullptr, 0);
+  EXPECT_EQ(result.status, 0);
+  EXPECT_THAT(result.err, HasSubstr("another noisefloor run is measuring"));
 }
 
 }  // namespace
