@@ -720,6 +720,30 @@ TEST(EngineResume, ALargerBudgetGivesBackTheRoundsThatWereCut) {
   EXPECT_EQ(text.find("asked_rounds"), std::string::npos) << "none is cut any more";
 }
 
+TEST(EngineResume, ALargerBudgetGoesOnWithARunThatASmallerOneEnded) {
+  Trial first(plan_of(kEight, 40));
+  make_costly(first, 1);
+  first.plan.budget = seconds(40);
+  first();
+  const int before = count_rounds(first.plan);
+  ASSERT_LT(before, 40);
+  const std::vector<KeptLaunch> made = kept(first.sink.rows);
+
+  Trial same(parse_plan(format_plan(first.plan, {}), "plan.toml").plan);
+  make_costly(same, 1);
+  same.options.earlier = made;
+  same();
+  EXPECT_TRUE(same.launcher.requests.empty()) << "the budget is spent";
+
+  Trial larger(parse_plan(format_plan(first.plan, {}), "plan.toml").plan);
+  make_costly(larger, 1);
+  larger.plan.budget = seconds(10'000);
+  larger.options.earlier = made;
+  larger();
+  EXPECT_EQ(count_rounds(larger.plan), 40);
+  EXPECT_EQ(made.size() + kept(larger.sink.rows).size(), made.size() / static_cast<std::size_t>(before) * 40);
+}
+
 TEST(EngineResume, AnInterruptKeepsTheTimeThatCalibrationTook) {
   Trial run(plan_of(kFour));
   run.plan.budget = seconds(60);

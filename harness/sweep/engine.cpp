@@ -130,6 +130,11 @@ class Engine {
       note();
     }
     take_up();
+    // All rounds of an earlier budget are made: no round follows in which it would be seen what a larger one allows.
+    if (plan_.budget && !options_.earlier.empty() && remaining(0).first == 0) {
+      fit(begun_ + 1);
+      note();
+    }
     go_round();
     if (plan_.budget) note();
     return summary_;
