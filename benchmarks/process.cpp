@@ -462,8 +462,11 @@ int process(const ProcessOptions& options) {
     has_lost_workers = true;
     progress.message("warning", false, text);
   };
+  const auto remove_left = [&] {
+    for (const std::string& folder : folders) remove_stale(folder);
+  };
   const auto start = Clock::now();
-  {
+  try {
     const std::unique_ptr<Executor> executor = make_executor(strategy, workload, how);
     deliver(*executor, workload.task_count(), Delivery::unordered,
             [&](std::span<const TaskResult> results, std::span<const std::byte> returned) {
@@ -477,11 +480,12 @@ int process(const ProcessOptions& options) {
                 stop_flag() = true;
               }
             });
+  } catch (...) {  // the workers were ended in the middle of their tasks
+    remove_left();
+    throw;
   }
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  if (has_lost_workers) {
-    for (const std::string& folder : folders) remove_stale(folder);
-  }
+  if (has_lost_workers) remove_left();
   if (broken) std::rethrow_exception(broken);
   manifest.close(options.fsync);
   totals.unfinished += plan.count() - answered;

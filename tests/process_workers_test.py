@@ -218,6 +218,24 @@ class Workers(unittest.TestCase):
                 self.finish(process, 130)
                 self.assertEqual([name for name in tree(self.out) if name not in self.expected], [])
 
+    def test_workers_that_die_as_fast_as_they_come_end_the_call_and_leave_no_temporary_file(self) -> None:
+        for strategy in ("fork_pool", "fork_pool_shm"):
+            with self.subTest(strategy):
+                self.setUp()
+                process = self.start(strategy)
+                for _ in self.victims(process, "/3.wav"):
+                    break  # a temporary file is there
+                while process.poll() is None:
+                    for child in children(process.pid):
+                        try:
+                            os.kill(child, signal.SIGKILL)
+                        except ProcessLookupError:
+                            pass
+                self.assertRegex(
+                    self.finish(process, 1), "died one after the other|is given up: 3 workers died"
+                )
+                self.assertEqual([name for name in tree(self.out) if name not in self.expected], [])
+
     def test_no_worker_outlives_a_killed_program(self) -> None:
         for strategy in STRATEGIES:
             with self.subTest(strategy):
