@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,11 +42,19 @@ class Folder {
     const std::string parent = cache_folder() + "/pitfalls";
     make_folders(parent);
     remove_stale(parent);
-    path_ = parent + "/XXXXXX";
-    if (::mkdtemp(path_.data()) == nullptr)
-      throw system_error(fmt::format("cannot make a folder in {}", parent), errno);
-    held_.reset(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!held_ || ::flock(held_.get(), LOCK_EX | LOCK_NB) != 0) throw system_error("cannot hold " + path_, errno);
+    for (;;) {
+      path_ = parent + "/XXXXXX";
+      if (::mkdtemp(path_.data()) == nullptr)
+        throw system_error(fmt::format("cannot make a folder in {}", parent), errno);
+      held_.reset(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (!held_ && errno != ENOENT) throw system_error("cannot hold " + path_, errno);
+      // Until it is locked, another process may take it for left behind, and remove it.
+      struct stat status {};
+      if (held_ && ::flock(held_.get(), LOCK_EX | LOCK_NB) == 0 && ::fstat(held_.get(), &status) == 0 &&
+          status.st_nlink > 0) {
+        return;
+      }
+    }
   }
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
