@@ -525,7 +525,10 @@ class SharedPool final : public ProcessExecutor {
       bool has_answered = false;
       for (Taken job; take(mine, job);) {
         // Taking was a full barrier: if the parent fell asleep before it could see the last answer, this sees that.
-        if (has_answered) tell_parent(answers, false);
+        if (has_answered) {
+          fence_after_exchange();
+          tell_parent(answers, false);
+        }
         const std::uint64_t number =
             job.number - (job.is_again ? control_.again_base : control_.base).load(std::memory_order_relaxed);
         const TaskRange range = job.is_again ? control_.again[job.number % kMostAgain] : chunks[number];
@@ -575,6 +578,13 @@ class SharedPool final : public ProcessExecutor {
       if (cursor.compare_exchange_weak(next, next + 1, std::memory_order_seq_cst)) return true;
     }
     return false;
+  }
+
+  /// Makes the exchange before it a full barrier for all that stands around it, which it is on x86 by itself.
+  static void fence_after_exchange() noexcept {
+#if !defined(__x86_64__)
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+#endif
   }
 
   void tell_parent(RingWriter& answers, bool is_idle) const {

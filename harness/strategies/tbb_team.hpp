@@ -13,9 +13,9 @@
 
 namespace noisefloor {
 
-/// oneTBB's threads belong to the process and are made when they are first needed: here, so that run()
-/// finds them warm. The limit is needed beside the arena because oneTBB starts no more threads than CPUs unasked;
-/// it never promises them either, so fewer may work, and none may wait for another.
+/// oneTBB's threads belong to the process and are made when they are first needed: they are asked for here, and
+/// the warm-up repetitions find out which of them come. The limit is needed beside the arena because oneTBB starts no
+/// more threads than CPUs unasked; it never promises them either, so fewer may work, and none may wait for another.
 class TbbExecutor : public InProcessExecutor {
  public:
   TbbExecutor(const Workload& workload, const StrategyOptions& options);
