@@ -5,6 +5,7 @@ library only.
 SPDX-License-Identifier: MIT
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -259,8 +260,14 @@ class Faults(MpiTest):
         )
         output_folder = self.top / "cache" / "output"
         deadline = time.monotonic() + 30
-        while not list(output_folder.glob("*/*")) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        # A rank that has not begun yet would make what is missing anew: wait until the first output was written
+        # twice, which needs an iteration that all ranks have ended.
+        written: set[int] = set()
+        while len(written) < 2 and time.monotonic() < deadline:
+            time.sleep(0.001)
+            with contextlib.suppress(FileNotFoundError):
+                written |= {path.stat().st_mtime_ns for path in output_folder.rglob("0000*.wav")}
+        self.assertEqual(len(written), 2, "the launch goes on")
         signals = sorted(
             path for path in (self.top / "cache").rglob("*.wav") if output_folder not in path.parents
         )
