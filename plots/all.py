@@ -111,6 +111,8 @@ def outcomes(
                 return Outcome(drawing, use(drawing.figure.draw(run, drawing.rows), drawing))
         except results.ResultsError as error:
             return Outcome(drawing, None, str(error), isinstance(error, style.NothingToShow))
+        except ValueError as error:  # such as two cells that the figure does not tell apart, in one round
+            return Outcome(drawing, None, f"cannot be drawn: {error}")
 
     todo = drawings(run, only)
     # The results come back without the rows, which are here already.

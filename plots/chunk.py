@@ -85,10 +85,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     """One panel for each batch, one line for each strategy."""
     launches = results.launch_values(rows, "wall_ns")
     launches = launches[launches["chunk_size"].notna() & launches["round"].notna()]
-    batches = [
-        (style.describe_batch(some.iloc[0]), series(some))
-        for _, some in launches.groupby(list(style.BATCH), sort=False, dropna=False)
-    ]
+    batches = [(style.describe_batch(some.iloc[0]), series(some)) for _, some in style.batches(launches)]
     numbers = [ratio.n for _, found in batches for one in found for ratio in one.ratios]
     panels = [(heading, lines_of(found)) for heading, found in batches]
     figure = style.new_figure()

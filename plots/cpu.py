@@ -26,7 +26,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         raise results.ResultsError("no launch says how much CPU it took (cpu_percent)")
     taken = cpu_time(rows)
     batches, data = [], []
-    for _, some in busy.groupby(list(style.BATCH), sort=False, dropna=False):
+    for _, some in style.batches(busy):
         heading = style.describe_batch(some.iloc[0])
         names = style.describe_cells(some)
         lines = []

@@ -23,7 +23,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     values = {name: results.launch_values(rows, name) for name in MEASURES}
     launches = values["wall_ns"]
     batches, data = [], []
-    for _, some in launches.groupby(list(BATCH), sort=False, dropna=False):
+    for _, some in style.batches(launches, BATCH):
         first = some.iloc[0]
         chunk = first["chunk_size"]
         heading = style.describe_batch(first) + ("" if pd.isna(chunk) or chunk == 1 else f", chunk {chunk}")

@@ -68,7 +68,8 @@ def pays(run: results.Run, rows: pd.DataFrame) -> str:
         return f"No strategy measured was ever faster than a plain loop, with tasks of up to **{style.duration(longest)}**."
     first = reached[0]
     same = [one.label for one in reached if overlap(one.pays, first.pays)]
-    tasks = sorted({int(count) for count in launches["tasks"]})
+    named = launches["strategy"].isin([one.strategy for one in reached if one.label in same])
+    tasks = sorted({int(count) for count in launches.loc[named, "tasks"]})
     count = f"{tasks[0]:,}" + (f" to {tasks[-1]:,}" if len(tasks) > 1 else "")
     if first.pays.kind == "at_most":
         text = (
@@ -117,15 +118,26 @@ def effective(run: results.Run, rows: pd.DataFrame) -> str:
 
 
 def winner(run: results.Run, rows: pd.DataFrame) -> str:
-    """The fastest strategy for the ETL, or for the first batch measured."""
+    """The fastest strategy for the ETL, or for the first batch measured. Who fails, hangs or is wrong now and then is out
+    of the race: the launches that are left would flatter it."""
     launches = results.launch_values(rows, "wall_ns")
-    if not len(launches):
-        return ""
     etl = launches[launches["workload"] == "etl"]
     launches = etl if len(etl) else launches
-    batch = next(iter(launches.groupby(list(style.BATCH), sort=False, dropna=False)))[1]
+    lost = results.unreliable(rows)
+    out = launches[launches["cell_id"].isin(lost)]
+    launches = launches[~launches["cell_id"].isin(lost)]
+    if not len(launches):
+        return ""
+    batch = style.batches(launches)[0][1]
+    same = (out[list(style.BATCH)].astype(str) == batch.iloc[0][list(style.BATCH)].astype(str)).all(axis=1)
+    out = out[same]
+    beside = pd.concat([batch, out])
     cells = {str(first["cell_id"]): own for first, own in style.rank_cells(batch)}
-    labels = style.describe_cells(batch)
+    labels = style.describe_cells(beside)
+    unfit = [
+        f"`{labels[own.index[0]]}` ({lost[str(key)]})" for key, own in out.groupby("cell_id", sort=False)
+    ]
+    aside = f" Out of the race: {', '.join(unfit)}." if unfit else ""
     # As in the ranking table: by the median time.
     order = sorted(cells, key=lambda key: float(cells[key]["value"].median()))
     best = cells[order[0]]
@@ -143,8 +155,8 @@ def winner(run: results.Run, rows: pd.DataFrame) -> str:
         gain = stats.speed_up(results.by_round(sequential), results.by_round(best))
         text += f", {number(gain, style.ratio, '×')} as fast as `sequential`"
     if not ties:
-        return text + "; no other is as fast."
-    return text + f". The rounds cannot tell it from {names(ties)}."
+        return text + f"; no other is as fast.{aside}"
+    return text + f". The rounds cannot tell it from {names(ties)}.{aside}"
 
 
 def chunk_size(run: results.Run, rows: pd.DataFrame) -> str:
@@ -152,7 +164,7 @@ def chunk_size(run: results.Run, rows: pd.DataFrame) -> str:
     launches = results.launch_values(rows, "wall_ns")
     launches = launches[launches["chunk_size"].notna() & launches["round"].notna()]
     parts = []
-    for _, some in launches.groupby(list(style.BATCH), sort=False, dropna=False):
+    for _, some in style.batches(launches):
         found = [one for one in chunk.series(some) if len(one.chunks) > 1]
         if not found:
             continue
@@ -160,30 +172,56 @@ def chunk_size(run: results.Run, rows: pd.DataFrame) -> str:
         first, last = best.near
         cell = some.iloc[0]
         length = "" if pd.isna(cell["task_ns"]) else f" of {style.duration(float(cell['task_ns']))}"
-        worst = max(range(len(best.chunks)), key=lambda i: best.ratios[i].median)
+        doubtful = [
+            f"{size:,}"
+            for size, ratio in zip(best.chunks, best.ratios)
+            if not first <= size <= last and not ratio.low > 1
+        ]
+        surely = [i for i, ratio in enumerate(best.ratios) if ratio.low > 1 and ratio.median > chunk.NEAR]
         reach = f"chunk sizes **{first:,}–{last:,}**" if first < last else f"chunk size **{first:,}**"
-        verb = "are" if first < last else "alone is"
+        verb = "are" if first < last else "is" if doubtful else "alone is"
         text = f"For {int(cell['tasks']):,} {cell['workload']} tasks{length}, {reach} {verb} within 5% of the best (`{best.label}`)"
-        if best.ratios[worst].median > chunk.NEAR:
+        if doubtful:
+            text += f"; the rounds cannot tell {plain(names(doubtful))} from the best"
+        if surely:
+            worst = max(surely, key=lambda i: best.ratios[i].median)
             text += f"; chunk size {best.chunks[worst]:,} takes {number(best.ratios[worst], style.ratio, '×')} as long"
         parts.append(text + ".")
     return " ".join(parts)
 
 
 def distance(run: results.Run, rows: pd.DataFrame) -> str:
-    """The ETL over a plain copy of the same files, for sequential and for the fastest way."""
+    """The ETL over a plain copy of the same files, in the first batch of the figure, for its first two ways: sequential
+    and the next in the program's table."""
     try:
         with style.settings():
             data = limit.draw(run, rows).data
     except results.ResultsError:
         return ""
     data = data[data["n"] > 0]
+    batch = data["batch"].iloc[0]
+    more = data["batch"].nunique() - 1
+    data = data[data["batch"] == batch]
     parts = []
     for row in data.to_dict("records"):
         estimate = stats.Estimate(row["time_over_copy"], row["low"], row["high"], int(row["n"]))
         parts.append(f"{number(estimate, style.ratio, '×')} with `{row['cell']}`")
-    shown = parts[:2]
-    return f"Of a plain copy of the same files the ETL takes {' and '.join(shown)} the time."
+        if estimate.low <= 1 <= estimate.high:
+            parts[-1] += " (the rounds cannot tell it from a copy)"
+    left = [("way", len(parts) - 2), ("batch", more)]
+    text = f"For {batch} the ETL takes {' and '.join(parts[:2])} the time of a plain copy of the same files"
+    others = [
+        f"{n} more {what if n == 1 else what + ('es' if what == 'batch' else 's')}"
+        for what, n in left
+        if n > 0
+    ]
+    return f"{text}; {' and '.join(others)} in the figure." if others else f"{text}."
+
+
+def listed(parts: Sequence[str], most: int = 4) -> str:
+    """ "a; b; and 3 more in the figure"."""
+    left = len(parts) - most
+    return "; ".join([*parts[:most], *([f"and {left} more in the figure"] if left > 0 else [])])
 
 
 def scaling(run: results.Run, rows: pd.DataFrame) -> str:
@@ -192,7 +230,7 @@ def scaling(run: results.Run, rows: pd.DataFrame) -> str:
     known = style.look_up(run.machine, "workers")
     cpus = int(known) if known.isdigit() and int(known) > 0 else None
     parts = []
-    for _, some in launches.groupby(list(style.BATCH), sort=False, dropna=False):
+    for _, some in style.batches(launches):
         best: tuple[float, str] | None = None
         for one in workers.series(some, cpus):
             for count, estimate in zip(one.workers, one.speed_ups):
@@ -203,14 +241,14 @@ def scaling(run: results.Run, rows: pd.DataFrame) -> str:
             parts.append(f"{some.iloc[0]['workload']} {best[1]}")
     if not parts:
         return ""
-    return f"Of {cpus if cpus else 'an unknown number of'} CPUs, the speed-up at best is: {'; '.join(parts[:4])}."
+    return f"Of {cpus if cpus else 'an unknown number of'} CPUs, the speed-up at best is: {listed(parts)}."
 
 
 def kernel(run: results.Run, rows: pd.DataFrame) -> str:
     """What the widest kernel gives in memory, and what is left of it in the ETL."""
     launches = results.launch_values(rows, "wall_ns")
     parts = []
-    for _, some in launches.groupby([*style.BATCH, "strategy", "workers"], sort=False, dropna=False):
+    for _, some in style.batches(launches, [*style.BATCH, "strategy", "workers"]):
         naive = some[some["kernel"] == "naive"]
         others = some[some["kernel"] != "naive"]
         if not len(naive) or not len(others):
@@ -218,11 +256,12 @@ def kernel(run: results.Run, rows: pd.DataFrame) -> str:
         fastest = others.groupby("kernel")["value"].median().idxmin()
         own = others[others["kernel"] == fastest]
         own = own[own["cell_id"] == own["cell_id"].iloc[0]]
+        naive = naive[naive["cell_id"] == naive["cell_id"].iloc[0]]
         gain = stats.speed_up(results.by_round(naive), results.by_round(own))
         where = {"noise": "in memory", "etl": "in the whole ETL"}.get(some.iloc[0]["workload"], "")
         form = some.iloc[0]["format"]
         parts.append(f"`{fastest}` is {number(gain, style.ratio, '×')} as fast as `naive` {where} ({form})")
-    return f"{'; '.join(parts[:4])}." if parts else ""
+    return f"{listed(parts)}." if parts else ""
 
 
 REFERENCES: Final = ("python", "sox")  # how the names of reference programs begin
@@ -230,27 +269,33 @@ REFERENCES: Final = ("python", "sox")  # how the names of reference programs beg
 
 def references(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Every reference program with its time, and that time over the one of the fastest of ours on the same batch, paired
-    by round (None: ours was not measured)."""
+    by round (None: ours was not measured). A program that has a say in format, output mode or chunk size is compared
+    with ours of the same."""
     launches = results.launch_values(rows, "wall_ns")
     # Groups of one sweep are measured in the same rounds; a program of its own may have no say in format or output mode.
     launches = launches.assign(sweep=[name.partition(".")[0] for name in launches["sweep"]])
     batch = [name for name in style.BATCH if name not in ("format", "output_mode")]
     found = []
-    for _, some in launches.groupby(["sweep", *batch], sort=False, dropna=False):
+    for _, some in style.batches(launches, ["sweep", *batch]):
         theirs = some[some["strategy"].str.startswith(REFERENCES)]
         ours = some[~some["strategy"].str.startswith(REFERENCES)]
         if not len(theirs):
             continue
         names_of = style.describe_cells(some)
-        best = None
-        if len(ours):
-            best = ours[ours["cell_id"] == ours.groupby("cell_id")["value"].median().idxmin()]
-            best = best.drop_duplicates("round", keep="last")
         for first, own in style.rank_cells(theirs):
             own = own.drop_duplicates("round", keep="last")
+            alike = ours
+            for factor in ("format", "output_mode", "chunk_size"):
+                if not pd.isna(first[factor]) and first[factor] != "":
+                    alike = alike[alike[factor] == first[factor]]
+            best = None
+            if len(alike):
+                best = alike[alike["cell_id"] == alike.groupby("cell_id")["value"].median().idxmin()]
+                best = best.drop_duplicates("round", keep="last")
             found.append(
                 {
                     "batch": style.describe_batch(first),
+                    "workload": str(first["workload"]),
                     "program": str(names_of[own.index[0]]),
                     "wall": stats.median_interval(own["value"]),
                     "ours": "" if best is None else str(names_of[best.index[0]]),
@@ -265,11 +310,12 @@ def references(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def beside_python(run: results.Run, rows: pd.DataFrame) -> str:
-    """The reference programs' fastest and slowest against ours, on the first batch that has them."""
+    """The reference programs' fastest and slowest against ours: on the ETL, else on the first batch that has them."""
     found = [one for one in references(rows) if one["ratio"] is not None and one["ratio"].n]
-    found = [one for one in found if one["batch"] == found[0]["batch"]]
     if not found:
         return ""
+    chosen = next((one for one in found if one["workload"] == "etl"), found[0])["batch"]
+    found = [one for one in found if one["batch"] == chosen]
     order = sorted(found, key=lambda one: float(one["ratio"].median))
     text = (
         f"For {order[0]['batch']}, `{order[0]['program']}` takes {number(order[0]['ratio'], style.ratio, '×')} as long as "
@@ -277,6 +323,8 @@ def beside_python(run: results.Run, rows: pd.DataFrame) -> str:
     )
     if len(order) > 1:
         text += f", `{order[-1]['program']}` {number(order[-1]['ratio'], style.ratio, '×')}"
+        if order[-1]["ours"] != order[0]["ours"]:
+            text += f" as long as `{order[-1]['ours']}`"
     return text + "."
 
 
@@ -285,12 +333,14 @@ def certainty(run: results.Run, rows: pd.DataFrame) -> str:
     launches = quality.executed(rows)
     if not len(launches):
         return ""
-    rounds = int(launches["round"].nunique())
+    of_cell = launches.groupby(["sweep", "cell_id"], sort=False).size()
+    rounds, most = int(of_cell.min()), int(of_cell.max())
+    counted = f"{rounds}" if rounds == most else f"{rounds} to {most}"
     spread = stats.median_interval(100 * launches.drop_duplicates(["sweep", "cell_id"])["deviation"])
     text = (
-        f"Every cell was measured in **{rounds} round{'' if rounds == 1 else 's'}**; the launches of the middle cell spread "
-        f"by **{spread.median:.1f}%**, and {100 * launches['dirty'].mean():.0f}% of all launches saw another process or the "
-        "hypervisor take a CPU away. Brackets hold the truth in 95 of 100 cases"
+        f"Every cell was measured in **{counted} round{'' if most == 1 else 's'}**; the launches of the middle cell spread "
+        f"by **{spread.median:.1f}%**. In {100 * launches['dirty'].mean():.0f}% of all launches a thread was preempted (by the "
+        "launch's own fellows, too) or the hypervisor took time. Brackets hold the truth in 95 of 100 cases"
     )
     if rounds < stats.LEAST_VALUES:
         text += f"; with fewer than {stats.LEAST_VALUES} rounds there are none"

@@ -22,9 +22,10 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     """Two panels for each batch: time per sample, and how much faster than the naive kernel."""
     launches = results.launch_values(rows, "wall_ns")
     batches, data = [], []
-    for _, some in launches.groupby([*style.BATCH, "strategy", "workers"], sort=False, dropna=False):
+    for _, some in style.batches(launches, [*style.BATCH, "strategy", "workers"]):
         heading = style.describe_batch(some.iloc[0])
         naive = some[some["kernel"] == "naive"]
+        naive = naive[naive["cell_id"] == naive["cell_id"].iloc[0]] if len(naive) else naive
         lines = []
         for kernel in sorted(some["kernel"].unique(), key=rank):
             own = some[some["kernel"] == kernel]

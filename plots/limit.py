@@ -19,7 +19,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     """Two panels for each batch: etl / copy of the same strategy, and speed-up / workers."""
     launches = results.launch_values(rows, "wall_ns")
     batches, data = [], []
-    for _, some in launches.groupby(list(BATCH), sort=False, dropna=False):
+    for _, some in style.batches(launches, BATCH):
         etl, copy = (some[some["workload"] == name] for name in ("etl", "copy"))
         if not len(etl):
             continue

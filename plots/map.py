@@ -70,8 +70,10 @@ def places(launches: pd.DataFrame) -> list[Place]:
 def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     """One panel for each workload: task duration over number of tasks, coloured by the winner."""
     launches = results.launch_values(rows, "wall_ns")
+    lost = results.unreliable(rows)
+    launches = launches[~launches["cell_id"].isin(lost)]  # what is left of them would flatter
     found = []
-    for (workload, form), some in launches.groupby(["workload", "format"], sort=False):
+    for (workload, form), some in launches.groupby(["workload", "format"], sort=True):
         grid = places(some)
         if grid:
             found.append((f"{workload} {form}".strip(), grid))
@@ -89,7 +91,8 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         "how many times as long the next best takes. The fuller the colour, the larger the margin; hatched: a tie, the 95% "
         "interval of that ratio, paired by round, includes 1 (or there are too few rounds to tell); + n: so many more are "
         "tied. The best of several is picked from the launches that it is compared in; "
-        f"{style.counts([place.wall.n for _, grid in found for place in grid])} per strategy and place.{style.describe_source(run, rows)}",
+        + (f"{len(lost)} cells of which a launch failed take no part; " if lost else "")
+        + f"{style.counts([place.wall.n for _, grid in found for place in grid])} per strategy and place.{style.describe_source(run, rows)}",
         [CELL_HEIGHT * len({place.tasks for place in grid}) for _, grid in found],
         left=0.95,
         right=0.3,

@@ -57,7 +57,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         figure,
         "How quiet was the machine while this run was made?",
         f"Each point is a launch: its wall time over the median of its cell, in the order of execution. {len(launches):,} "
-        f"launches; {100 * dirty.mean():.0f}% dirty (another process or the hypervisor took a CPU away; they count), "
+        f"launches; {100 * dirty.mean():.0f}% dirty (a thread was preempted, maybe by its own fellows, or the hypervisor took time; they count), "
         f"{100 * outlier.mean():.1f}% outliers (more than {FAR:.0f} robust standard deviations and 5% from the median of the "
         f"cell; they count). The middle cell's launches spread by {spread.median:.1f}% (1.4826 × MAD). {len(lost):,} launches "
         f"have no value. A slope or a step in all points is the machine, not a strategy: comparisons within a round "

@@ -376,20 +376,20 @@ def pitfalls(rows: pd.DataFrame) -> str:
     lines = []
     for pitfall, some in rows.groupby("pitfall", sort=False):
         own = launches[launches["pitfall"] == pitfall]
-        best = own.groupby("variant")["value"].median().idxmin() if len(own) else ""
-        fastest = results.by_round(own[own["variant"] == best]) if len(own) else None
-        for variant, of_variant in some.groupby("variant", sort=False):
-            times = own[own["variant"] == variant]
+        best = own.groupby("cell_id")["value"].median().idxmin() if len(own) else ""
+        fastest = results.by_round(own[own["cell_id"] == best]) if len(own) else None
+        workers = some["workers"].nunique() > 1
+        for (variant, cell), of_variant in some.groupby(["variant", "cell_id"], sort=False):
+            times = own[own["cell_id"] == cell]
             wall = stats.median_interval(times["value"])
-            peak = stats.median_interval(
-                memory.loc[(memory["pitfall"] == pitfall) & (memory["variant"] == variant), "value"]
-            )
+            peak = stats.median_interval(memory.loc[memory["cell_id"] == cell, "value"])
             ratio, key = "–", math.nan
-            if fastest is not None and len(times) and variant != best:
+            if fastest is not None and len(times) and cell != best:
                 found = stats.paired_ratio(results.by_round(times), fastest)
                 ratio, key = f"×{style.interval(found, style.ratio)}", found.median
-            elif variant == best:
+            elif cell == best:
                 ratio, key = "the fastest", 1.0
+            variant += style.describe("workers", of_variant["workers"].iloc[0]) if workers else ""
             bad = of_variant[of_variant["status"] != "ok"]
             outcome = "ok"
             if len(bad):
@@ -547,10 +547,16 @@ def build(run: results.Run) -> str:
     said = list(findings.findings(run, lambda name: available.get(name, []), lambda name: fills[name]))
     answers = []
     for one_finding in said:
-        text = marked(one_finding.text) if one_finding.text else (
-            f"Not measured in this run; the sweep {escape(one_finding.fill)} fills it: "
-            f"<code>noisefloor run {escape(one_finding.fill)}</code>."
-        )  # fmt: skip
+        text = marked(one_finding.text)
+        if not text and any(
+            one.drawing.figure.name == one_finding.section and len(one.drawing.rows) for one in drawn
+        ):
+            text = "This run's rows give no answer: the figure says why."
+        if not text:
+            text = (
+                f"Not measured in this run; the sweep {escape(one_finding.fill)} fills it: "
+                f"<code>noisefloor run {escape(one_finding.fill)}</code>."
+            )
         answers.append(
             f"<dt>{escape(one_finding.question)}</dt><dd>{text} <a href='#{one_finding.section}'>see</a></dd>"
         )

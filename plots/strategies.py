@@ -66,10 +66,7 @@ def baseline(launches: pd.DataFrame, cell: Any) -> pd.DataFrame | None:
 def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     """Two panels for each batch of the sweep: time and speed-up, one line per strategy and workers."""
     launches = results.launch_values(rows, "wall_ns")
-    batches = [
-        (style.describe_batch(some.iloc[0]), entries(some))
-        for _, some in launches.groupby(list(style.BATCH), sort=False, dropna=False)
-    ]
+    batches = [(style.describe_batch(some.iloc[0]), entries(some)) for _, some in style.batches(launches)]
     numbers = [entry.wall.n for _, lines in batches for entry in lines]
     figure = style.new_figure()
     style.dot_panels(

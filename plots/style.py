@@ -223,6 +223,28 @@ def describe_batch(cell: Any) -> str:
     )
 
 
+FORMATS: Final = ("int16", "int32", "float32", "float64")
+
+
+def batches(
+    launches: pd.DataFrame, factors: Sequence[str] = BATCH
+) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """The launches by `factors`, in an order that no shuffle decides: int16 before the wider formats, then by factor."""
+
+    def order(pair: tuple[tuple[Any, ...], pd.DataFrame]) -> tuple[Any, ...]:
+        first = pair[1].iloc[0]
+        form = str(first["format"])
+        known = FORMATS.index(form) if form in FORMATS else len(FORMATS)
+        numbers = [
+            math.inf if pd.isna(first[name]) else float(first[name]) for name in ("tasks", "task_size")
+        ]
+        # What tells batches of one size apart: in the order of names and values.
+        return known, str(first["workload"]), *numbers, [str(value) for value in pair[0]]
+
+    groups = launches.groupby(list(factors), sort=False, dropna=False)
+    return sorted(((key, some) for key, some in groups), key=order)
+
+
 def strategy_rank(strategy: str) -> tuple[int, str]:
     """Sort key: the order of the program's table, then by name."""
     return (STRATEGIES.index(strategy) if strategy in STRATEGIES else len(STRATEGIES), strategy)

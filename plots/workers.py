@@ -82,7 +82,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     known = style.look_up(run.machine, "workers")
     cpus = int(known) if known.isdigit() and int(known) > 0 else None
     found = []
-    for _, some in launches.groupby(list(style.BATCH), sort=False, dropna=False):
+    for _, some in style.batches(launches):
         lines = series(some, cpus)
         if lines:
             found.append((style.describe_batch(some.iloc[0]), lines))

@@ -411,7 +411,9 @@ def _interrupted(runs: Sequence[results.Run]) -> bool:
             for _, of_arm in rows.groupby("arm", sort=False):
                 if of_arm["round"].nunique() < planned[str(cell)].rounds:
                     bad = run.observations[run.observations["cell_id"] == cell]
-                    if not bad["status"].isin(FAILURES).any():  # a launch that failed is no interruption
+                    out_of_time = bad["message"].str.startswith(BUDGET) & (bad["status"] == "skipped")
+                    # Neither a launch that failed nor a budget that was kept is an interruption.
+                    if not (bad["status"].isin(FAILURES) | out_of_time).any():
                         return True
     return False
 

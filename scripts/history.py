@@ -226,6 +226,10 @@ def text_report(entries: Sequence[Entry]) -> str:
             )
     if len(text) == 1:
         text.append("no change of level was found")
+    else:
+        text.append(
+            f"each cell is searched at 5%: of {len(cells)} cells without a change, {0.05 * len(cells):.1f} would show one"
+        )
     return "\n".join(text) + "\n"
 
 

@@ -183,6 +183,20 @@ def launch_values(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     return launches[~again].reset_index(drop=True)
 
 
+def unreliable(frame: pd.DataFrame) -> dict[str, str]:
+    """The cells of which a launch failed, overran or wrote wrong output, and how many did: their other launches are
+    those that happened to go well."""
+    launches = frame.drop_duplicates([*LAUNCH, "status"])
+    bad = launches[launches["status"].isin(("failed", "wrong_output", "timeout"))]
+    tried = frame[list(LAUNCH)].drop_duplicates().groupby("cell_id").size()
+    return {
+        str(
+            cell
+        ): f"{len(some[list(LAUNCH)].drop_duplicates())} of {tried[cell]} launches {some['status'].iloc[0]}"
+        for cell, some in bad.groupby("cell_id", sort=False)
+    }
+
+
 def by_round(launches: pd.DataFrame) -> Any:
     """The `value` of one cell's launches, a Series indexed by round: what pairing takes."""
     return launches[launches["round"].notna()].set_index("round")["value"]

@@ -11,6 +11,7 @@ import contextlib
 import csv
 import gzip
 import io
+import random
 import re
 import tempfile
 import unittest
@@ -344,6 +345,57 @@ class Verdict(Folder):
         )["Which strategy?"]
         self.assertRegex(clear, r"`tbb · 2 workers` is the fastest of 3 ways.*no other is as fast")
         self.assertRegex(clear, r"\*\*(3\.9\d|4\.0\d) \[")
+
+    def test_who_fails_now_and_then_is_no_winner(self) -> None:
+        cells = [synthetic.cell(), *(synthetic.cell(strategy=s, workers=2) for s in ("tbb", "openmp"))]
+        times = {"tbb": 1e6, "openmp": 2e6}
+        rows = synthetic.observations(cells, lambda c: times.get(c["strategy"], 4e6), rounds=9)
+        for row in rows:
+            if row["strategy"] == "tbb" and row["round"] == 3:
+                row.update(status="timeout", message="overran 10 s", wall_ns="")
+        text = self.answers(rows)["Which strategy?"]
+        self.assertIn("`openmp · 2 workers` is the fastest of 2 ways", text)
+        self.assertIn("Out of the race: `tbb · 2 workers` (1 of 9 launches timeout)", text)
+
+    def test_no_shuffle_of_the_rounds_decides_an_answer(self) -> None:
+        rows = synthetic.observations(synthetic.full_cells(2))
+        answers = []
+        for seed in range(3):
+            blocks: dict[Any, list[synthetic.Row]] = {}
+            for row in rows:
+                blocks.setdefault((row["arm"], row["launch"]), []).append(row)
+            order = list(blocks.values())
+            random.Random(seed).shuffle(order)
+            answers.append(self.answers([row for block in order for row in block]))
+        self.assertEqual(answers[0], answers[1])
+        self.assertEqual(answers[0], answers[2])
+        self.assertEqual(
+            [question for question, text in answers[0].items() if not text], ["How far ahead of Python?"]
+        )
+
+    def test_a_chunk_size_that_cannot_be_told_from_the_best_is_not_called_worse(self) -> None:
+        cells = [
+            synthetic.cell(sweep="chunk", strategy="tbb", workers=2, chunk_size=n) for n in (1, 4, 16, 64)
+        ]
+        times = {1: 1e6, 4: 1.01e6, 16: 1.2e6, 64: 2e6}
+        rows = synthetic.observations(cells, lambda c: times[c["chunk_size"]], noise=0.002, rounds=9)
+        clear = self.answers(rows)["With which chunk size?"]
+        self.assertRegex(
+            clear, r"chunk sizes \*\*1–4\*\* are within 5%.*; chunk size 64 takes \*\*(1\.9|2\.0)"
+        )
+        for row in rows:
+            if row["chunk_size"] == 16 and row["round"] % 2:
+                row["wall_ns"] = round(0.7 * row["wall_ns"])
+        self.assertIn("cannot tell 16 from the best", self.answers(rows)["With which chunk size?"])
+
+    def test_python_is_set_against_ours_of_the_same_chunk_size(self) -> None:
+        cells = [synthetic.cell(strategy="tbb", workers=2, chunk_size=n) for n in (1, 64)]
+        cells += [synthetic.cell(strategy="python_pool", workers=2, kernel="", chunk_size=n) for n in (1, 64)]
+        times = {("tbb", 1): 2e6, ("tbb", 64): 1e6, ("python_pool", 1): 20e6, ("python_pool", 64): 5e6}
+        rows = synthetic.observations(cells, lambda c: times[c["strategy"], c["chunk_size"]], noise=0.001)
+        text = self.answers(rows)["How far ahead of Python?"]
+        self.assertRegex(text, r"chunk 64.*` takes \*\*(4\.9|5\.0).*as long as `tbb.*chunk 64.*`")
+        self.assertRegex(text, r"chunk 1 .*` \*\*(9\.9|10\.0).*as long as `tbb.*chunk 1 ")
 
     def test_python_is_set_against_the_fastest_of_ours(self) -> None:
         cells = [synthetic.cell(), synthetic.cell(strategy="tbb", workers=2)]
