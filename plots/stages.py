@@ -131,5 +131,7 @@ def draw_panel(axes: Any, heading: str, lines: list[Entry]) -> None:
     axes.set_xlabel(f"time per iteration and worker, {unit}", loc="left")
     axes.set_title(heading, loc="left", fontsize=style.SIZE["panel"])
     handles = {label: handle for handle, label in zip(*axes.get_legend_handles_labels())}
-    axes.legend(handles.values(), handles.keys(), loc="upper right", bbox_to_anchor=(1.12, 0), ncols=4, frameon=False, borderaxespad=2.6,
-                fontsize=style.SIZE["small"], handlelength=1.4)  # fmt: skip
+    # In the line of the axis's name, which stands at its left end: at the right, or in front of it where that is narrow.
+    narrow = axes.get_position().width < 0.5
+    axes.legend(handles.values(), handles.keys(), loc="upper right", bbox_to_anchor=(-0.01 if narrow else 1.12, 0), ncols=4, frameon=False,
+                borderaxespad=2.6, fontsize=style.SIZE["small"], handlelength=1.4)  # fmt: skip

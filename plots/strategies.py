@@ -113,7 +113,7 @@ def dots(entry: Entry) -> style.Row:
 
 def speed_up_text(entry: Entry) -> str:
     if entry.speed_up is None or entry.speed_up.n == 0:
-        return "no sequential to compare"
+        return "no sequential of its kind"
     if entry.is_baseline:
         return "1 by definition"
     return f"×{style.interval(entry.speed_up, style.ratio)}"

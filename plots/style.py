@@ -261,8 +261,8 @@ def duration(ns: float) -> str:
 
 
 def ratio(x: float) -> str:
-    """A speed-up: two decimals say all that is known of it."""
-    return f"{x:.2f}" if abs(x) < 99.995 else digits(x)
+    """A speed-up: two decimals say all that is known of it, unless it is far from 1."""
+    return f"{x:.2f}" if 0.0995 <= abs(x) < 99.995 or x == 0 else digits(x)
 
 
 def interval(estimate: stats.Estimate, show: Callable[[float], str] = digits) -> str:
@@ -502,6 +502,19 @@ def thin(ticks: Sequence[float], factor: float) -> list[float]:
         if not kept or kept[-1] / tick >= factor:
             kept.append(tick)
     return kept[::-1]
+
+
+def apart(ticks: Sequence[float], left: float, right: float, width: float) -> list[float]:
+    """The ticks whose labels fit beside each other on a logarithmic axis of this width in inches."""
+    kept: list[float] = []
+    end = -math.inf
+    for tick in ticks:
+        place = width * math.log(tick / left) / math.log(right / left)
+        half = text_width(f"{tick:,.10g}", SIZE["text"]) / 2
+        if place - half >= end:
+            kept.append(tick)
+            end = place + half + 0.08
+    return kept
 
 
 def set_log_axis(axis: Any, ticks: Sequence[float], show: Any = None) -> None:
@@ -755,11 +768,13 @@ def _draw_dots(axes: Any, column: Column, rows: Sequence[Row], j: int) -> None:
                   color=INK)  # fmt: skip
     if values and low > 0 and high / low > WIDE:
         axes.set_xscale("log")
-        pad = (high / low) ** 0.08
+        width = float(axes.get_position().width * axes.figure.get_figwidth())
+        pad = (high / low) ** max(0.08, 0.12 / width)
         left, right = low / scale / pad, high / scale * pad
         axes.set_xlim(left, right)
         ticks = log_ticks(left, right)
-        set_log_axis(axes.xaxis, ticks[:: max(1, math.ceil(len(ticks) / 4))])
+        ticks = ticks[:: max(1, math.ceil(len(ticks) / 4))]
+        set_log_axis(axes.xaxis, apart(ticks, left, right, width))
     else:
         shown = [high, column.reference or 0.0, *(row.dots[j].tick or 0.0 for row in rows)]
         axes.set_xlim(0, 1.06 * max(shown) / scale)

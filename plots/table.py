@@ -49,17 +49,17 @@ class Figure:
 
 # In the order in which a reader asks.
 FIGURES: Final = (
-    Figure("strategies", "Which strategy is fastest here?", strategies.draw, "quick"),
+    Figure("strategies", "Which strategy is fastest here?", strategies.draw, "quick", ("strategies", "talk")),
     Figure("map", "Which one wins where?", map.draw, "quick"),
     Figure("granularity", "From which task size on?", granularity.draw, "quick", ("granularity", "floor")),
     Figure("chunk", "With which chunk size?", chunk.draw, "quick"),
-    Figure("workers", "How far does it scale?", workers.draw, "quick", ("workers", "strategies")),
+    Figure("workers", "How far does it scale?", workers.draw, "quick", ("workers", "strategies", "waiting")),
     Figure("limit", "How far from the limit?", limit.draw, "quick"),
     Figure("files", "What do files cost?", files.draw, "quick", ("files", "split")),
     Figure("kernels", "How fast is each kernel?", kernels.draw, "quick", ("kernels", "kernels_etl")),
-    Figure("stages", "Where does the time go?", stages.draw, "quick", ("strategies", "kernels_etl")),
-    Figure("cpu", "What does it cost in CPU time?", cpu.draw, "quick", ("strategies",)),
-    Figure("delivery", "What does each delivery cost?", delivery.draw, "quick"),
+    Figure("stages", "Where does the time go?", stages.draw, "quick", ("strategies", "kernels_etl", "talk")),
+    Figure("cpu", "What does it cost in CPU time?", cpu.draw, "quick", ("strategies", "talk")),
+    Figure("delivery", "What does each delivery cost?", delivery.draw, "quick", ("delivery", "talk")),
     Figure("pitfalls", "Which ways to lose exist here?", pitfalls.draw, "pitfalls"),
     Figure("quality", "How good is this run?", quality.draw, "quick", ("*",)),
 )

@@ -11,6 +11,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import tomllib
 import unittest
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ class Strategies(Folder):
         found = strategies.entries(launches_of(run, "strategies"))
         self.assertEqual([entry.label for entry in found], ["sequential", "openmp · 2 workers"])
         self.assertIsNone(found[1].speed_up)
-        self.assertIn("no sequential to compare", written(strategies.draw(run, run.observations)))
+        self.assertIn("no sequential of its kind", written(strategies.draw(run, run.observations)))
 
     def test_a_chunk_is_compared_with_the_same_chunk_of_sequential_where_there_is_one(self) -> None:
         def wall(cell: synthetic.Cell) -> float:
@@ -393,6 +394,16 @@ class Undrawn(Folder):
             "6 launches of fork_after_openmp late timeout (over 2 s)",
             style.describe_undrawn(run.observations),
         )
+
+
+class EverySweep(unittest.TestCase):
+    def test_is_drawn_by_more_than_the_figure_of_quality(self) -> None:
+        drawn = {group for figure in table.FIGURES for group in figure.sources}
+        for path in sorted((ROOT / "benchmarks/sweeps").glob("*.toml")):
+            if path.stem == "gate":
+                continue  # two builds: scripts/gate.py draws it
+            groups = {group["name"] for group in tomllib.loads(path.read_text(encoding="utf-8"))["group"]}
+            self.assertTrue(groups & drawn, f"{path.name}: no figure draws any of {sorted(groups)}")
 
 
 class EveryFigure(Folder):
