@@ -420,8 +420,12 @@ def contrasts(rows: pd.DataFrame, factor: str) -> list[dict[str, Any]]:
             found.append(
                 {
                     "batch": style.describe_batch(cell),
-                    "cell": f"{cell['strategy']}{style.describe('schedule', cell['schedule']) if cell['schedule'] else ''}"
-                    f"{style.describe('workers', cell['workers'])}",
+                    "cell": str(cell["strategy"])
+                    + "".join(
+                        style.describe(name, cell[name])
+                        for name in ("schedule", "chunk_size", "workers")
+                        if name != factor
+                    ),
                     "factor": factor,
                     "compared": f"{value} / {values[0]}",
                     "ratio": stats.paired_ratio(own, first),

@@ -280,8 +280,8 @@ class Tables(Folder):
         )
         found = findings.contrasts(self.load(rows).observations, "runtime")
         by_cell = {one["cell"]: one["ratio"].median for one in found}
-        self.assertAlmostEqual(by_cell["openmp dynamic · 2 workers"], 3, delta=0.02)
-        self.assertAlmostEqual(by_cell["openmp static · 2 workers"], 1, delta=0.01)
+        self.assertAlmostEqual(by_cell["openmp dynamic · chunk 1 · 2 workers"], 3, delta=0.02)
+        self.assertAlmostEqual(by_cell["openmp static · chunk 1 · 2 workers"], 1, delta=0.01)
         self.assertEqual({one["compared"] for one in found}, {"libomp / libgomp"})
 
     def test_the_ranking_has_every_cell_once_and_1_for_the_fastest(self) -> None:
