@@ -196,7 +196,7 @@ class AddingTest(unittest.TestCase):
         run = self.program(
             *("run", "primes", "--rounds", "2", "--yes", "--progress", "none", "--out", str(runs))
         ).strip()
-        with open(Path(run) / "observations.csv", encoding="utf-8", newline="") as file:
+        with open(self.top / run / "observations.csv", encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         self.assertEqual({row["status"] for row in rows}, {"ok"})
         self.assertEqual({row["strategy"] for row in rows}, {"sequential", "strided", "std_thread"})
