@@ -73,7 +73,7 @@ GIT_CONFIG_GLOBAL=$root/tmp/gitconfig git clone --quiet --no-hardlinks "$top" "$
 rm "$root/tmp/gitconfig"
 
 if [[ " $* " = *" package "* ]]; then
-  make -C "$top" package >"$cache/package.log" 2>&1 || { tail -n 5 "$cache/package.log"; exit 1; }
+  make --no-print-directory -C "$top" package >"$cache/package.log" 2>&1 || { tail -n 5 "$cache/package.log"; exit 1; }
   cp "$(tail -n 1 "$cache/package.log")" "$root/tmp/noisefloor.deb"
 fi
 
