@@ -132,6 +132,7 @@ package() {
   mkdir -m 777 /tmp/user
   cat >/tmp/user/steps <<'USER'
 set -euo pipefail
+trap 'echo "line $LINENO: $BASH_COMMAND"' ERR
 export HOME=/tmp/user
 cd
 noisefloor --version
@@ -143,7 +144,8 @@ noisefloor process in.wav out.wav
 run=$(noisefloor run quick --rounds 1 --filter 'workload=spin.*strategy=(sequential|openmp),')
 python3 /usr/share/noisefloor/plots/report.py "$run" >/dev/null
 grep -q '</html>' "$run/report.html"
-zcat -f /usr/share/man/man1/noisefloor-process.1* | grep -q snr-db
+zcat -f /usr/share/man/man1/noisefloor-process.1* >page
+grep -q snr-db page
 bash -c 'source /usr/share/bash-completion/completions/noisefloor && complete -p noisefloor' >/dev/null
 USER
   setpriv --reuid=65534 --regid=65534 --clear-groups bash /tmp/user/steps </dev/null ||
