@@ -145,7 +145,7 @@ run=$(noisefloor run quick --rounds 1 --filter 'workload=spin.*strategy=(sequent
 python3 /usr/share/noisefloor/plots/report.py "$run" >/dev/null
 grep -q '</html>' "$run/report.html"
 zcat -f /usr/share/man/man1/noisefloor-process.1* >page
-grep -q snr-db page
+grep -q 'snr.*-db' page
 bash -c 'source /usr/share/bash-completion/completions/noisefloor && complete -p noisefloor' >/dev/null
 USER
   setpriv --reuid=65534 --regid=65534 --clear-groups bash /tmp/user/steps </dev/null ||
