@@ -193,19 +193,20 @@ class AddingTest(unittest.TestCase):
 
     def test_the_sweep_runs_and_the_figure_is_drawn(self) -> None:
         runs = self.top / "runs"
-        run = self.program(
+        said = self.program(
             *("run", "primes", "--rounds", "2", "--yes", "--progress", "none", "--out", str(runs))
-        ).strip()
-        with open(self.top / run / "observations.csv", encoding="utf-8", newline="") as file:
+        )
+        run = self.top / said.strip()
+        with open(run / "observations.csv", encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         self.assertEqual({row["status"] for row in rows}, {"ok"})
         self.assertEqual({row["strategy"] for row in rows}, {"sequential", "strided", "std_thread"})
         tree = self.top / "tree"
         python = self.command(str(tree / "scripts" / "find_python")).strip()
-        self.command(python, "-B", str(tree / "plots" / "all.py"), run, "--only", "uneven")
-        picture = (Path(run) / "plots" / "uneven.svg").read_text(encoding="utf-8")
+        self.command(python, "-B", str(tree / "plots" / "all.py"), str(run), "--only", "uneven")
+        picture = (run / "plots" / "uneven.svg").read_text(encoding="utf-8")
         self.assertIn("</svg>", picture)
-        self.assertGreater((Path(run) / "plots" / "uneven.png").stat().st_size, 10_000)
+        self.assertGreater((run / "plots" / "uneven.png").stat().st_size, 10_000)
 
 
 if __name__ == "__main__":
