@@ -152,8 +152,8 @@ void copy_arms(Plan& plan, const std::string& folder) {
 
 /// Takes the name that says "a run measures on this machine"; it is free again when the descriptor is closed,
 /// however the process ends. Says so where another run has it: two at once measure each other, and nothing in
-/// their rows would tell. An abstract socket: no file is left, and all users of the
-/// network name space see the same one (a container with a network of its own is not seen).
+/// their rows would tell. An abstract socket: no file is left, and all users of the network name space see the same
+/// one (a container with a network of its own is not seen).
 UniqueFd claim_machine() {
   constexpr std::string_view kName = "noisefloor: a run measures";
   UniqueFd claim(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));

@@ -45,7 +45,6 @@ MARKS: Final = {
     "SKIPPED": "·",
     "OK": "=",
 }
-FAILURES: Final = ("failed", "wrong_output", "timeout")
 BUDGET: Final = "budget"  # how a row begins that was left out because the time was up
 
 
@@ -256,7 +255,7 @@ def _problem(rows: pd.DataFrame | None) -> str:
     """What went wrong first in these rows, "" if nothing did."""
     if rows is None:
         return ""
-    bad = rows[rows["status"].isin(FAILURES)]
+    bad = rows[rows["status"].isin(results.FAILURES)]
     if not len(bad):
         return ""
     first = bad.iloc[0]
@@ -413,7 +412,7 @@ def _interrupted(runs: Sequence[results.Run]) -> bool:
                     bad = run.observations[run.observations["cell_id"] == cell]
                     out_of_time = bad["message"].str.startswith(BUDGET) & (bad["status"] == "skipped")
                     # Neither a launch that failed nor a budget that was kept is an interruption.
-                    if not (bad["status"].isin(FAILURES) | out_of_time).any():
+                    if not (bad["status"].isin(results.FAILURES) | out_of_time).any():
                         return True
     return False
 

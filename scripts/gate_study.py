@@ -103,7 +103,7 @@ class Study:
     def keep(self, name: str, run: results.Run) -> None:
         """Adds the rounds of a run behind those that are there, and the cells' names and limits."""
         ok = run.observations[run.observations["status"] == "ok"]
-        bad = run.observations[run.observations["status"].isin(gate.FAILURES)]
+        bad = run.observations[run.observations["status"].isin(results.FAILURES)]
         if len(bad):
             raise results.ResultsError(f"{run.path}: {bad.iloc[0]['status']}: {bad.iloc[0]['message']}")
         frame = ok[list(RAW)].copy()

@@ -17,6 +17,7 @@ import math
 import shutil
 import signal
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -269,6 +270,15 @@ def gallery(run: results.Run) -> str:
     return "\n".join(lines)
 
 
+def command(run: results.Run) -> str:
+    """How the run was made, as its plan has it: "`noisefloor run quick`, "; empty without a plan."""
+    plan = run.path / "plan.toml"
+    if not plan.exists():
+        return ""
+    words_of = tomllib.loads(plan.read_text(encoding="utf-8")).get("command", [])
+    return f"`{' '.join([Path(words_of[0]).name, *words_of[1:]])}`, " if words_of else ""
+
+
 def answers(run: results.Run) -> str:
     """What the report of a run opens with, as Markdown."""
     rows: dict[str, list[pd.DataFrame]] = {}
@@ -284,7 +294,7 @@ def answers(run: results.Run) -> str:
         [
             *lines,
             "",
-            f"Commit {str(run.observations['git_sha'].iloc[0])[:12]}; rows, plan, machine and all figures in "
+            f"{command(run)}commit {str(run.observations['git_sha'].iloc[0])[:12]}; rows, plan, machine and all figures in "
             f"[results/reference/{run.path.name}](results/reference/{run.path.name}).",
         ]
     )

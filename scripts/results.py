@@ -106,6 +106,7 @@ COLUMNS: Final[dict[str, Kind]] = {**IDENTITY, **FACTORS, **MEASURES, **OUTCOME}
 ESSENTIAL: Final = ("schema", "cell_id", "strategy", "iterations", "wall_ns", "status")
 # What tells launches apart; rows that come straight from a launch, not from a run, name none.
 LAUNCH: Final = ("run_id", "launch", "cell_id")
+FAILURES: Final = ("failed", "wrong_output", "timeout")  # the statuses of a launch that went wrong
 # Levels and rates of a repetition, not totals of its iterations.
 NOT_TOTALS: Final = ("iterations", "cpu_percent", "peak_rss_bytes")
 
@@ -186,13 +187,10 @@ def launch_values(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
 def unreliable(frame: pd.DataFrame) -> dict[str, str]:
     """The cells of which a launch failed, overran or wrote wrong output, and how many did: their other launches are
     those that happened to go well."""
-    launches = frame.drop_duplicates([*LAUNCH, "status"])
-    bad = launches[launches["status"].isin(("failed", "wrong_output", "timeout"))]
-    tried = frame[list(LAUNCH)].drop_duplicates().groupby("cell_id").size()
+    tried = frame.drop_duplicates(list(LAUNCH)).groupby("cell_id").size()
+    bad = frame[frame["status"].isin(FAILURES)].drop_duplicates(list(LAUNCH))
     return {
-        str(
-            cell
-        ): f"{len(some[list(LAUNCH)].drop_duplicates())} of {tried[cell]} launches {some['status'].iloc[0]}"
+        str(cell): f"{len(some)} of {tried[cell]} launches {some['status'].iloc[0]}"
         for cell, some in bad.groupby("cell_id", sort=False)
     }
 

@@ -267,7 +267,7 @@ class Faults(MpiTest):
             time.sleep(0.001)
             with contextlib.suppress(FileNotFoundError):
                 written |= {path.stat().st_mtime_ns for path in output_folder.rglob("0000*.wav")}
-        self.assertEqual(len(written), 2, "the launch goes on")
+        self.assertGreaterEqual(len(written), 2, "the launch goes on")
         signals = sorted(
             path for path in (self.top / "cache").rglob("*.wav") if output_folder not in path.parents
         )
