@@ -16,6 +16,7 @@ TOP = Path(__file__).resolve().parent.parent
 FLOORS: dict[str, tuple[str, ...]] = {
     "kernels": (),
     "harness/base": (),
+    "harness/statistics": ("harness/base",),
     "harness/audio": ("harness/base",),
     "harness/workloads": ("harness/base", "harness/audio", "kernels"),
     "harness/strategies": ("harness/base", "harness/workloads"),
@@ -40,6 +41,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "harness/workloads",
         "harness/strategies",
         "harness/measure",
+        "harness/statistics",
     ),
 }
 # What a person starts may include everything.
