@@ -13,15 +13,15 @@
 #include <string_view>
 #include <vector>
 
-#include "benchmarks/completion.hpp"
-#include "benchmarks/doctor.hpp"
-#include "benchmarks/launch.hpp"
-#include "benchmarks/list.hpp"
-#include "benchmarks/pitfall.hpp"
-#include "benchmarks/process.hpp"
-#include "benchmarks/run.hpp"
 #include "harness/base/error.hpp"
 #include "harness/base/names.hpp"
+#include "harness/commands/completion.hpp"
+#include "harness/commands/doctor.hpp"
+#include "harness/commands/launch.hpp"
+#include "harness/commands/list.hpp"
+#include "harness/commands/pitfall.hpp"
+#include "harness/commands/process/process.hpp"
+#include "harness/commands/run.hpp"
 #include "kernels/kernel.hpp"
 #include "noisefloor_version.hpp"
 

@@ -1,6 +1,6 @@
 // Prints completion scripts for bash, zsh and fish, made from the program's own commands and options.
 // SPDX-License-Identifier: MIT
-#include "benchmarks/completion.hpp"
+#include "harness/commands/completion.hpp"
 
 #include <fmt/format.h>
 

@@ -17,9 +17,9 @@
 #include <string>
 #include <thread>
 
-#include "benchmarks/launch.hpp"
 #include "harness/base/error.hpp"
 #include "harness/base/unique_fd.hpp"
+#include "harness/commands/launch.hpp"
 #include "harness/mpi/ranks.hpp"
 #include "noisefloor_version.hpp"
 

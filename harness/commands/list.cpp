@@ -1,6 +1,6 @@
 // `noisefloor list`: prints the tables that the program is made of.
 // SPDX-License-Identifier: MIT
-#include "benchmarks/list.hpp"
+#include "harness/commands/list.hpp"
 
 #include <fmt/format.h>
 

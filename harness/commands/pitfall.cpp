@@ -1,6 +1,6 @@
 // Explains a pitfall with its own source, measures its variants in turn, and says what that means here.
 // SPDX-License-Identifier: MIT
-#include "benchmarks/pitfall.hpp"
+#include "harness/commands/pitfall.hpp"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 // `noisefloor doctor`: prints the machine's facts and doubts.
 // SPDX-License-Identifier: MIT
-#include "benchmarks/doctor.hpp"
+#include "harness/commands/doctor.hpp"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 // Inputs are files and folders as they are on the disk: links, loops, odd names, and outputs in the way of each other.
 // SPDX-License-Identifier: MIT
-#include "benchmarks/process_inputs.hpp"
+#include "harness/commands/process/inputs.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>

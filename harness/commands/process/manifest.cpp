@@ -1,6 +1,6 @@
 // JSON lines, written one by one and read back by the next call.
 // SPDX-License-Identifier: MIT
-#include "benchmarks/process_manifest.hpp"
+#include "harness/commands/process/manifest.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>

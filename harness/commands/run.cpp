@@ -1,6 +1,6 @@
 // Runs sweeps: plan, folder, engine, and what the user sees of it.
 // SPDX-License-Identifier: MIT
-#include "benchmarks/run.hpp"
+#include "harness/commands/run.hpp"
 
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -28,12 +28,12 @@
 #include <utility>
 #include <vector>
 
-#include "benchmarks/pitfall.hpp"
 #include "benchmarks/pitfalls/table.hpp"
 #include "harness/audio/signals.hpp"
 #include "harness/base/error.hpp"
 #include "harness/base/names.hpp"
 #include "harness/base/unique_fd.hpp"
+#include "harness/commands/pitfall.hpp"
 #include "harness/measure/machine.hpp"
 #include "harness/measure/start.hpp"
 #include "harness/strategies/strategy.hpp"

@@ -1,7 +1,7 @@
 // The subcommand `process`: collects the inputs, refuses what cannot be meant before anything is written,
 // and runs the ETL workload over them.
 // SPDX-License-Identifier: MIT
-#include "benchmarks/process.hpp"
+#include "harness/commands/process/process.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -27,13 +27,13 @@
 #include <utility>
 #include <vector>
 
-#include "benchmarks/process_inputs.hpp"
-#include "benchmarks/process_manifest.hpp"
 #include "harness/audio/atomic_file.hpp"
 #include "harness/audio/signals.hpp"
 #include "harness/base/error.hpp"
 #include "harness/base/shared_mapping.hpp"
 #include "harness/base/unique_fd.hpp"
+#include "harness/commands/process/inputs.hpp"
+#include "harness/commands/process/manifest.hpp"
 #include "harness/measure/machine.hpp"
 #include "harness/strategies/deliver.hpp"
 #include "harness/strategies/strategy.hpp"

@@ -1,6 +1,6 @@
 // `noisefloor launch`: measures one cell in this process and prints its rows as CSV.
 // SPDX-License-Identifier: MIT
-#include "benchmarks/launch.hpp"
+#include "harness/commands/launch.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
