@@ -172,12 +172,15 @@ class FloorsAreSeenToBeBroken(unittest.TestCase):
         self.write("benchmarks/d.cpp", '#include "harness/commands/run.hpp"\n')
         self.write("harness/commands/e.cpp", '#include "benchmarks/d.hpp"\n')
         places = [line.split(": ")[0] for line in includes_upwards(self.top)]
-        self.assertEqual(places, [
+        self.assertEqual(
+            places,
+            [
                 "kernels/a.cpp:1",
                 "harness/measure/c.cpp:2",
                 "harness/strategies/b.hpp:2",
                 "benchmarks/d.cpp:1",
-            ])
+            ],
+        )
 
     def test_orphans_and_globs(self) -> None:
         self.write("CMakeLists.txt", "add_subdirectory(kernels)\n")
