@@ -17,6 +17,7 @@
 #include "harness/base/names.hpp"
 #include "harness/commands/completion.hpp"
 #include "harness/commands/doctor.hpp"
+#include "harness/commands/judge.hpp"
 #include "harness/commands/launch.hpp"
 #include "harness/commands/list.hpp"
 #include "harness/commands/pitfall.hpp"
@@ -74,6 +75,7 @@ int run(int argc, char** argv) {
   add_process(app, status);
   add_pitfall(app, status);
   add_launch(app, status);
+  add_judge(app, status);
   add_doctor(app, status);
   add_completion(app, status);
   if (argc == 1) {
