@@ -24,7 +24,7 @@ Written by `scripts/dictionary.py` from `noisefloor list columns`.
 
 | file | holds |
 | --- | --- |
-| `plan.toml` | the sweeps, the cells with their iterations, the arms, the seed, the command line: what `--resume` needs |
+| `plan.json` | the sweeps, the cells with their iterations, the arms, the seed, the command line: what `--resume` needs |
 | `machine.json` | machine and build, once per run |
 | `pitfalls.json` | where pitfalls were measured: their texts, variants and code |
 | `observations.csv` | one row per timed repetition, appended as they come |

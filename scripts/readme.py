@@ -17,7 +17,6 @@ import math
 import shutil
 import signal
 import sys
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -272,10 +271,7 @@ def gallery(run: results.Run) -> str:
 
 def command(run: results.Run) -> str:
     """How the run was made, as its plan has it: "`noisefloor run quick`, "; empty without a plan."""
-    plan = run.path / "plan.toml"
-    if not plan.exists():
-        return ""
-    words_of = tomllib.loads(plan.read_text(encoding="utf-8")).get("command", [])
+    words_of = run.plan.get("command", [])
     return f"`{' '.join([Path(words_of[0]).name, *words_of[1:]])}`, " if words_of else ""
 
 
@@ -386,7 +382,7 @@ def take(path: Path, references: Path) -> Path:
         shutil.rmtree(leftover, ignore_errors=True)
     new.mkdir(parents=True)
     try:
-        for name in ("plan.toml", "machine.json", "pitfalls.json"):
+        for name in ("plan.json", "plan.toml", "machine.json", "pitfalls.json"):
             if (run.path / name).exists():
                 shutil.copyfile(run.path / name, new / name)
         plain, packed = run.path / "observations.csv", run.path / "observations.csv.gz"

@@ -149,8 +149,8 @@ def load(path: str | Path) -> Run:
     machine: dict[str, Any] = {}
     plan: dict[str, Any] = {}
     if path.is_dir():
-        machine = _read_json(path / "machine.json", warnings)
-        plan = _read_toml(path / "plan.toml", warnings)
+        machine = _read_json(path / "machine.json", warnings, "the machine")
+        plan = _read_plan(path, warnings)
     _check_machine(table, frame, machine)
     return Run(path, frame, machine, plan, tuple(warnings))
 
@@ -417,27 +417,29 @@ def _broken(table: Path, problems: list[str]) -> ResultsError:
     return ResultsError("\n".join(shown))
 
 
-def _read_json(path: Path, warnings: list[str]) -> dict[str, Any]:
+def _read_json(path: Path, warnings: list[str], what: str) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8", errors="backslashreplace"))
     except OSError as error:
-        warnings.append(f"{path}: {error.strerror}: the machine is unknown")
+        warnings.append(f"{path}: {error.strerror}: {what} is unknown")
         return {}
     except json.JSONDecodeError as error:
-        warnings.append(f"{path}: line {error.lineno}: {error.msg}: the machine is unknown")
+        warnings.append(f"{path}: line {error.lineno}: {error.msg}: {what} is unknown")
         return {}
     if not isinstance(content, dict):
-        warnings.append(f"{path}: no JSON object: the machine is unknown")
+        warnings.append(f"{path}: no JSON object: {what} is unknown")
         return {}
     return content
 
 
-def _read_toml(path: Path, warnings: list[str]) -> dict[str, Any]:
+def _read_plan(folder: Path, warnings: list[str]) -> dict[str, Any]:
+    """The plan of a run; runs of older programs have it as TOML."""
+    path = folder / "plan.toml"
+    if (folder / "plan.json").exists() or not path.exists():
+        return _read_json(folder / "plan.json", warnings, "the plan")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8", errors="backslashreplace"))
-    except OSError as error:
-        warnings.append(f"{path}: {error.strerror}: the plan is unknown")
-    except tomllib.TOMLDecodeError as error:
+    except (OSError, tomllib.TOMLDecodeError) as error:
         warnings.append(f"{path}: {error}: the plan is unknown")
     return {}
 

@@ -689,7 +689,7 @@ TEST(EngineResume, TheBudgetIsThatOfAllCallsTogether) {
     Dying dying(launches);
     EXPECT_THROW(first(dying), Error);
 
-    Trial second(parse_plan(format_plan(first.plan_when_calibrated, {}), "plan.toml").plan);
+    Trial second(parse_plan(format_plan(first.plan_when_calibrated, {}), "plan.json").plan);
     ASSERT_TRUE(second.plan.budget);
     EXPECT_GT(second.plan.spent, seconds(0));
     EXPECT_LE(second.plan.spent, first.launcher.now);
@@ -709,7 +709,7 @@ TEST(EngineResume, ALargerBudgetGivesBackTheRoundsThatWereCut) {
   first.plan.budget = seconds(40);
   Dying dying(30);
   EXPECT_THROW(first(dying), Error);
-  Trial second(parse_plan(format_plan(first.plan_when_calibrated, {}), "plan.toml").plan);
+  Trial second(parse_plan(format_plan(first.plan_when_calibrated, {}), "plan.json").plan);
   EXPECT_LT(count_rounds(second.plan), 40);
   make_costly(second, 1);
   second.plan.budget = seconds(10'000);
@@ -729,13 +729,13 @@ TEST(EngineResume, ALargerBudgetGoesOnWithARunThatASmallerOneEnded) {
   ASSERT_LT(before, 40);
   const std::vector<KeptLaunch> made = kept(first.sink.rows);
 
-  Trial same(parse_plan(format_plan(first.plan, {}), "plan.toml").plan);
+  Trial same(parse_plan(format_plan(first.plan, {}), "plan.json").plan);
   make_costly(same, 1);
   same.options.earlier = made;
   same();
   EXPECT_TRUE(same.launcher.requests.empty()) << "the budget is spent";
 
-  Trial larger(parse_plan(format_plan(first.plan, {}), "plan.toml").plan);
+  Trial larger(parse_plan(format_plan(first.plan, {}), "plan.json").plan);
   make_costly(larger, 1);
   larger.plan.budget = seconds(10'000);
   larger.options.earlier = made;
@@ -789,7 +789,7 @@ TEST(EngineResume, ARunThatEndedAnywhereGoesOnAsIfItHadNot) {
     } else {
       first(rows);
     }
-    Trial second(parse_plan(format_plan(first.plan_when_calibrated, {}), "plan.toml").plan);
+    Trial second(parse_plan(format_plan(first.plan_when_calibrated, {}), "plan.json").plan);
     second.launcher.change = answer;
     second.options.earlier = kept(rows.rows);
     const RunSummary summary = second();

@@ -77,7 +77,7 @@ TEST(NewestPlan, IsTheLastCalibratedOneOfThisMachine) {
       for (PlannedCell& planned : plan.cells) planned.calibration = Calibration{1, 1, 1};
     }
     std::filesystem::create_directories(folder.path() + "/" + name);
-    std::ofstream(folder.path() + "/" + name + "/plan.toml")
+    std::ofstream(folder.path() + "/" + name + "/plan.json")
         << format_plan(plan, {{"run_id", name}, {"machine_id", machine}});
   };
   EXPECT_FALSE(newest_plan(folder.path(), "here").has_value());
@@ -87,7 +87,7 @@ TEST(NewestPlan, IsTheLastCalibratedOneOfThisMachine) {
   write("3", "here", false);
   write("4", "there", true);
   std::filesystem::create_directories(folder.path() + "/5");
-  std::ofstream(folder.path() + "/5/plan.toml") << "torn = ";
+  std::ofstream(folder.path() + "/5/plan.json") << "{\"torn\": ";
   const auto found = newest_plan(folder.path(), "here");
   ASSERT_TRUE(found.has_value());
   EXPECT_EQ(found->facts.at("run_id"), "2");

@@ -1,12 +1,12 @@
-// The plan of a run: order, padding, limits, and plan.toml.
+// The plan of a run: order, padding, limits, and plan.json.
 // SPDX-License-Identifier: MIT
 #include "harness/sweep/plan.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <vector>
@@ -95,8 +95,7 @@ TEST(Plan, TheChangeThatAGroupIsMeantToSeeGoesWithItsCells) {
   const Plan plan = make_plan({sweep("s", "sees = 0.03\n")}, {});
   ASSERT_TRUE(plan.cells[0].sees);
   EXPECT_EQ(*plan.cells[0].sees, 0.03);
-  const auto table = toml::parse(format_plan(plan, {}));
-  EXPECT_EQ(table["cell"][0]["sees"].value_or(0.0), 0.03);
+  EXPECT_EQ(nlohmann::json::parse(format_plan(plan, {})).at("cell").at(0).at("sees"), 0.03);
 }
 
 TEST(Plan, SetAndFilterNarrowIt) {
@@ -134,32 +133,32 @@ TEST(Plan, TooManyCellsAreRefusedWithTheirNumberUnlessMeant) {
   EXPECT_EQ(make_plan({sweep("s", sizes)}, {.many_cells = true}).cells.size(), 100'100U);
 }
 
-TEST(Plan, IsWrittenAsTomlThatSaysAllThatARunNeeds) {
+TEST(Plan, IsWrittenAsJsonThatSaysAllThatARunNeeds) {
   Plan plan = make_plan({sweep("s", "")}, {.seed = 77});
   plan.command = {"noisefloor", "run", "a \"quoted\"\tname\\", "\xc3\xa9", "stray \xff byte"};
   plan.cells[0].cell.task_ns = 12;
   plan.cells[0].calibration = Calibration{8, 0xabcU, 1'000};
-  const auto table = toml::parse(format_plan(plan, {{"run_id", "x"}}));
-  EXPECT_EQ(table["run_id"].value_or(std::string()), "x");
-  EXPECT_EQ(table["seed"].value_or(std::int64_t{0}), 77);
-  EXPECT_EQ(table["sweeps"][0].value_or(std::string()), "s.toml");
-  EXPECT_EQ(table["command"][2].value_or(std::string()), "a \"quoted\"\tname\\");
-  EXPECT_EQ(table["command"][3].value_or(std::string()), "\xc3\xa9");
-  EXPECT_EQ(table["command"][4].value_or(std::string()), "stray \xef\xbf\xbd byte");
-  const auto cell = table["cell"][0];
-  EXPECT_EQ(normalised(parse_cell(cell["cell"].value_or(std::string()))), plan.cells[0].cell);
-  EXPECT_EQ(cell["cell_id"].value_or(std::string()), cell_id(plan.cells[0].cell));
-  EXPECT_FALSE(cell["sees"]);
-  EXPECT_EQ(cell["rounds"].value_or(0), 3);
-  EXPECT_EQ(cell["repetitions"].value_or(0), 5);
-  EXPECT_EQ(cell["warmups"].value_or(0), 2);
-  EXPECT_EQ(cell["iterations"].value_or(0), 8);
-  EXPECT_EQ(cell["digest"].value_or(std::string()), "0000000000000abc");
-  EXPECT_EQ(cell["expected_ns"].value_or(0), 1000);
+  const auto object = nlohmann::json::parse(format_plan(plan, {{"run_id", "x"}}));
+  EXPECT_EQ(object.at("run_id"), "x");
+  EXPECT_EQ(object.at("seed"), 77);
+  EXPECT_EQ(object.at("sweeps").at(0), "s.toml");
+  EXPECT_EQ(object.at("command").at(2), "a \"quoted\"\tname\\");
+  EXPECT_EQ(object.at("command").at(3), "\xc3\xa9");
+  EXPECT_EQ(object.at("command").at(4), "stray \xef\xbf\xbd byte");
+  const auto cell = object.at("cell").at(0);
+  EXPECT_EQ(normalised(parse_cell(cell.at("cell").get<std::string>())), plan.cells[0].cell);
+  EXPECT_EQ(cell.at("cell_id"), cell_id(plan.cells[0].cell));
+  EXPECT_FALSE(cell.contains("sees"));
+  EXPECT_EQ(cell.at("rounds"), 3);
+  EXPECT_EQ(cell.at("repetitions"), 5);
+  EXPECT_EQ(cell.at("warmups"), 2);
+  EXPECT_EQ(cell.at("iterations"), 8);
+  EXPECT_EQ(cell.at("digest"), "0000000000000abc");
+  EXPECT_EQ(cell.at("expected_ns"), 1000);
 }
 
 TEST(Plan, IsReadBackAsItWasWritten) {
-  Plan plan = make_plan({sweep("s", "")}, {.seed = 9'223'372'036'854'775'807});
+  Plan plan = make_plan({sweep("s", "")}, {.seed = 18'446'744'073'709'551'615U});
   plan.command = {"a \"quoted\"\tname\\", "\xc3\xa9"};
   plan.calibrated = true;
   plan.arms = {{"head", "/h", "1", "2"}, {"base", "/b", "3", "4"}};
@@ -174,14 +173,14 @@ TEST(Plan, IsReadBackAsItWasWritten) {
   plan.cells[0].kernel = "avx2";
   plan.cells[0].runtime = "libgomp";
   const std::vector<std::pair<std::string, std::string>> facts = {{"run_id", "x"}};
-  const PlanFile file = parse_plan(format_plan(plan, facts), "plan.toml");
+  const PlanFile file = parse_plan(format_plan(plan, facts), "plan.json");
   EXPECT_EQ(file.facts.at("run_id"), "x");
   EXPECT_EQ(file.plan.cells[0].cell, plan.cells[0].cell);
   EXPECT_EQ(format_plan(file.plan, facts), format_plan(plan, facts));
   EXPECT_EQ(order(file.plan, 1), order(plan, 1));
 }
 
-TEST(Plan, AFileThatIsNoPlanIsRefusedWithTheLine) {
+TEST(Plan, AFileThatIsNoPlanIsRefusedWithThePlace) {
   Plan plan = make_plan({sweep("s", "")}, {});
   const std::string good = format_plan(plan, {});
   const auto changed = [&](const std::string& from, const std::string& to) {
@@ -190,22 +189,64 @@ TEST(Plan, AFileThatIsNoPlanIsRefusedWithTheLine) {
     return text.replace(text.find(from), from.size(), to);
   };
   for (const auto& [text, said] : std::vector<std::pair<std::string, std::string>>{
-           {changed("seed = 1", "seed ="), "p.toml:5:"},
-           {changed("seed = 1", "seed = -1"), "p.toml:5:8: seed must be a whole number"},
-           {changed("schema = 1", "schema = 2"), "p.toml:2:10: this is a plan of schema 2"},
-           {changed("[[cell]]", "[[sell]]"), "cell is missing"},
-           {changed("calibrated = false", "calibrated = true"), "neither iterations nor a status"},
-           {changed("cell = \"sweep=s,workload=", "cell = \"sweep=s,workload=x"), "unknown workload"},
-           {changed("rounds = ", "rounds = \"\" #"), "rounds must be a whole number"},
-           {"", "schema is missing"}}) {
+           {changed("\"seed\": 1", "\"seed\":"), "parse error at line 7"},
+           {changed("\"seed\": 1", "\"seed\": -1"), "seed must be a whole number"},
+           {changed("\"schema\": 1", "\"schema\": 2"), "this is a plan of schema 2"},
+           {changed("\"cell\": [", "\"sell\": ["), "cell is missing"},
+           {changed("\"calibrated\": false", "\"calibrated\": true"), "cell 1: it has neither iterations nor a status"},
+           {changed("sweep=s,workload=", "sweep=s,workload=x"), "cell 1: unknown workload"},
+           {changed("\"rounds\": ", "\"rounds\": \"\",\"\": "), "cell 1: rounds must be a whole number"},
+           {"{}", "schema is missing"},
+           {"[]", "must be a JSON object"},
+           {"", "parse error"}}) {
     try {
-      parse_plan(text, "p.toml");
+      parse_plan(text, "p.json");
       FAIL() << said;
     } catch (const UsageError& error) {
-      EXPECT_THAT(error.what(), ::testing::AllOf(HasSubstr("p.toml:"), HasSubstr(said)));
+      EXPECT_THAT(error.what(), ::testing::AllOf(HasSubstr("p.json: "), HasSubstr(said)));
     }
   }
-  EXPECT_THROW(read_plan("/nonexistent/plan.toml"), UsageError);
+  EXPECT_THROW(read_plan("/nonexistent/plan.json"), UsageError);
+}
+
+// As programs before plan.json wrote them.
+TEST(Plan, ATomlPlanOfAnOlderProgramIsReadAsIfItWereJson) {
+  const PlanFile file = parse_plan(R"(schema = 1
+run_id = "x"
+command = ["noisefloor", "run", "s"]
+sweeps = ["s.toml"]
+seed = 9223372036854775807
+calibrated = true
+budget_ns = 180000000000
+spent_ns = 12
+
+[[arm]]
+name = "head"
+program = "/h"
+build_id = "1"
+git_sha = "2"
+
+[[cell]]
+cell = "sweep=s,workload=spin,strategy=sequential,workers=1,tasks=4,task_size=100,task_ns=12,chunk_size=1"
+cell_id = "any"
+rounds = 3
+repetitions = 5
+warmups = 2
+sees = 0.03
+iterations = 8
+digest = "0000000000000abc"
+expected_ns = 1000
+)",
+                                   "plan.toml");
+  EXPECT_EQ(file.facts.at("run_id"), "x");
+  EXPECT_EQ(file.plan.seed, 9'223'372'036'854'775'807U);
+  EXPECT_EQ(*file.plan.budget, std::chrono::seconds(180));
+  ASSERT_EQ(file.plan.cells.size(), 1U);
+  const PlannedCell& cell = file.plan.cells.front();
+  EXPECT_EQ(cell.cell.task_ns, 12U);
+  EXPECT_EQ(cell.sees, 0.03);
+  EXPECT_EQ(cell.calibration->digest, 0xabcU);
+  EXPECT_EQ(parse_plan(format_plan(file.plan, {}), "plan.json").plan.cells.front().cell, cell.cell);
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ TEST_F(RunFolder, LatestPointsToTheNewestRunOfResults) {
 }
 
 TEST_F(RunFolder, AFileIsReplacedAsAWholeOrNotAtAll) {
-  const std::string path = folder_ + "/plan.toml";
+  const std::string path = folder_ + "/plan.json";
   replace_file(path, "old");
   replace_file(path, "new");
   std::ifstream file(path);

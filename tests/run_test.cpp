@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <toml++/toml.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -142,12 +141,11 @@ TEST_F(RunTest, LeavesAFolderWithPlanMachineAndRows) {
   EXPECT_THAT(result.err, HasSubstr("sequential"));
   const std::string run = folder_ + "/" + result.out.substr(0, result.out.size() - 1);
 
-  const auto plan = toml::parse(read(run + "/plan.toml"));
-  EXPECT_EQ(plan["seed"].value_or(0), 5);
-  EXPECT_EQ(plan["command"][2].value_or(std::string()), "tiny.toml");
-  ASSERT_NE(plan["cell"].as_array(), nullptr);
-  EXPECT_EQ(plan["cell"].as_array()->size(), 3U);
-  EXPECT_GT(plan["cell"][0]["iterations"].value_or(0), 0);
+  const auto plan = nlohmann::json::parse(read(run + "/plan.json"));
+  EXPECT_EQ(plan.at("seed"), 5);
+  EXPECT_EQ(plan.at("command").at(2), "tiny.toml");
+  ASSERT_EQ(plan.at("cell").size(), 3U);
+  EXPECT_GT(plan.at("cell").at(0).at("iterations"), 0);
   const auto machine = nlohmann::json::parse(read(run + "/machine.json"));
 
   std::map<std::string, int> by_status;
@@ -162,8 +160,7 @@ TEST_F(RunTest, LeavesAFolderWithPlanMachineAndRows) {
     if (row["status"] != "ok") continue;
     task_ns[row["task_size"]].insert(row["task_ns"]);
     digests.insert(row["digest"]);
-    EXPECT_EQ(row["iterations"],
-              std::to_string(plan["cell"][row["strategy"] == "openmp" ? 1 : 0]["iterations"].value_or(0)));
+    EXPECT_EQ(row["iterations"], plan.at("cell").at(row["strategy"] == "openmp" ? 1 : 0).at("iterations").dump());
   }
   EXPECT_EQ(by_status, (std::map<std::string, int>{{"ok", 8}, {"skipped", 1}}));
   EXPECT_EQ(task_ns["1000"].size(), 1U);
@@ -183,13 +180,12 @@ TEST_F(RunTest, TwoBuildsAndACopyTakeTurnsFromPathsOfEqualLength) {
   }
   EXPECT_EQ(ok, (std::map<std::string, int>{{"head", 8}, {"base", 8}, {"base2", 8}}));
   EXPECT_EQ(builds.size(), 1U) << "the same program thrice";
-  const auto plan = toml::parse(read(run + "/plan.toml"));
-  ASSERT_NE(plan["arm"].as_array(), nullptr);
-  ASSERT_EQ(plan["arm"].as_array()->size(), 3U);
+  const auto plan = nlohmann::json::parse(read(run + "/plan.json"));
+  ASSERT_EQ(plan.at("arm").size(), 3U);
   std::set<std::string> programs;
   for (std::size_t i = 0; i < 3; ++i) {
-    programs.insert(plan["arm"][i]["program"].value_or(std::string()));
-    EXPECT_EQ(plan["arm"][i]["build_id"].value_or(std::string()), *builds.begin());
+    programs.insert(plan.at("arm").at(i).at("program"));
+    EXPECT_EQ(plan.at("arm").at(i).at("build_id"), *builds.begin());
   }
   EXPECT_EQ(programs, (std::set<std::string>{run + "/bin/head/noisefloor", run + "/bin/base/noisefloor",
                                              run + "/bin/bas2/noisefloor"}));
@@ -296,7 +292,7 @@ TEST_F(RunTest, WithoutStandardOutputTheFilesOfTheRunHoldNothingElse) {
   for (const auto& entry : fs::directory_iterator(folder_ + "/runs")) {
     EXPECT_EQ(rows(entry.path().string()).size(), 9U);
     EXPECT_TRUE(nlohmann::json::accept(read((entry.path() / "machine.json").string())));
-    EXPECT_NO_THROW(static_cast<void>(toml::parse_file((entry.path() / "plan.toml").string())));
+    EXPECT_TRUE(nlohmann::json::accept(read((entry.path() / "plan.json").string())));
   }
 }
 
@@ -375,9 +371,9 @@ TEST_F(RunTest, ABudgetIsKeptByTheCallThatGoesOn) {
   const Result made = program({"run", "tiny.toml", "--out", "runs", "--rounds", "40", "--budget", "1h"});
   ASSERT_EQ(made.status, 0) << made.err;
   const std::string run = made.out.substr(0, made.out.size() - 1);
-  const auto plan = toml::parse(read(folder_ + "/" + run + "/plan.toml"));
-  EXPECT_EQ(plan["budget_ns"].value_or(std::int64_t{0}), std::int64_t{3600} * 1'000'000'000);
-  EXPECT_GT(plan["spent_ns"].value_or(std::int64_t{0}), 0);
+  const auto plan = nlohmann::json::parse(read(folder_ + "/" + run + "/plan.json"));
+  EXPECT_EQ(plan.at("budget_ns"), std::int64_t{3600} * 1'000'000'000);
+  EXPECT_GT(plan.at("spent_ns"), 0);
   const Result again = program({"run", "--resume", run});
   EXPECT_EQ(again.status, 0) << again.err;
   EXPECT_THAT(again.err, HasSubstr("budget 1 h 00 min: "));
@@ -396,7 +392,7 @@ TEST_F(RunTest, KilledAtAnyMomentARunGoesOnWithoutLossOrDouble) {
   const auto folder_of_run = [&]() -> std::string {
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator(folder_ + "/runs", ignored)) {
-      if (fs::exists(entry.path() / "plan.toml")) return entry.path().string();
+      if (fs::exists(entry.path() / "plan.json")) return entry.path().string();
     }
     return {};
   };
@@ -455,13 +451,13 @@ TEST_F(RunTest, ARunOfAnotherBuildOrMachineIsNotContinued) {
   write("tiny.toml", kTiny);
   const Result made = program({"run", "tiny.toml", "--out", "runs"});
   const std::string run = folder_ + "/" + made.out.substr(0, made.out.size() - 1);
-  const std::string plan = read(run + "/plan.toml");
+  const std::string plan = read(run + "/plan.json");
   const std::string observations = read(run + "/observations.csv");
   const auto with = [&](const std::string& name, const std::string& value) {
     std::string text = plan;
-    const std::size_t at = text.find(name + " = \"") + name.size() + 4;
+    const std::size_t at = text.find("\"" + name + "\": \"") + name.size() + 5;
     text.replace(at, text.find('"', at) - at, value);
-    std::ofstream(run + "/plan.toml") << text;
+    std::ofstream(run + "/plan.json") << text;
     return program({"run", "--resume", run});
   };
   const Result build = with("build_id", "0123456789abcdef");
@@ -474,11 +470,11 @@ TEST_F(RunTest, ARunOfAnotherBuildOrMachineIsNotContinued) {
   const Result other = with("machine_id", "01234567");
   EXPECT_EQ(other.status, 2);
   EXPECT_THAT(other.err, AllOf(HasSubstr("made on machine 01234567"), HasSubstr("cpu/model was \"another CPU\"")));
-  std::ofstream(run + "/plan.toml") << plan.substr(0, plan.find("seed")) + "seed = \n";
+  std::ofstream(run + "/plan.json") << plan.substr(0, plan.find("seed"));
   const Result torn = program({"run", "--resume", run});
   EXPECT_EQ(torn.status, 2);
-  EXPECT_THAT(torn.err, HasSubstr("plan.toml:"));
-  std::ofstream(run + "/plan.toml") << plan;
+  EXPECT_THAT(torn.err, HasSubstr("plan.json:"));
+  std::ofstream(run + "/plan.json") << plan;
   machine["cpu"]["model"] = model;
   std::ofstream(run + "/machine.json") << machine;
   ::setenv("OMP_WAIT_POLICY", "active", 1);

@@ -181,7 +181,7 @@ struct Session {
   std::string folder;
   RunIdentity identity;
   Plan plan;
-  std::vector<std::pair<std::string, std::string>> head;  ///< of plan.toml
+  std::vector<std::pair<std::string, std::string>> head;  ///< of plan.json
   std::string machine_json;
   std::unique_ptr<ObservationFile> rows;
   RunOptions options;
@@ -198,7 +198,7 @@ ExitStatus measure(Session& session, ProcessLauncher& launcher, ProgressStyle st
   const std::string& folder = session.folder;
   const UniqueFd claim = session.complete ? UniqueFd() : claim_machine();
   session.options.changed = [&](const Plan& plan) {
-    replace_file(folder + "/plan.toml", format_plan(plan, session.head));
+    replace_file(folder + "/plan.json", format_plan(plan, session.head));
   };
   RunSummary summary;
   {
@@ -252,10 +252,10 @@ Session take_up(const std::string& folder, ProcessLauncher& launcher) {
   std::error_code error;
   session.folder = fs::canonical(session.folder, error).string();
   if (error) throw UsageError(fmt::format("--resume {}: {}", folder, error.message()));
-  const std::string path = session.folder + "/plan.toml";
-  if (!fs::exists(path, error)) {
+  const std::string path = plan_path(session.folder);
+  if (path.empty()) {
     throw UsageError(
-        fmt::format("--resume {}: no plan.toml in it: it is not the folder of a run, or the run was "
+        fmt::format("--resume {}: no plan.json in it: it is not the folder of a run, or the run was "
                     "killed before it had a plan; start a new one",
                     folder));
   }
@@ -369,7 +369,7 @@ Plan plan_of(const RunArguments& arguments) {
   options.seed = arguments.seed.value_or(std::random_device{}());
   if (options.seed > kMostSeed) {
     throw UsageError(
-        fmt::format("--seed {} is larger than {}, the largest that plan.toml can hold", options.seed, kMostSeed));
+        fmt::format("--seed {} is larger than {}, the largest that a run takes", options.seed, kMostSeed));
   }
   std::vector<SweepFile> sweeps;
   for (const std::string& name : arguments.sweeps) {
@@ -442,7 +442,7 @@ ExitStatus run(const RunArguments& arguments) {
                   {"build_id", build_id()},
                   {"git_sha", kGitSha},
                   {"program", program}};
-  replace_file(session.folder + "/plan.toml", format_plan(plan, session.head));
+  replace_file(session.folder + "/plan.json", format_plan(plan, session.head));
   // Names of files and hosts may hold anything: JSON takes UTF-8 only.
   session.machine_json = facts.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
   replace_file(session.folder + "/machine.json", session.machine_json);

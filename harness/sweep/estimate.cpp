@@ -59,10 +59,10 @@ std::optional<PlanFile> newest_plan(const std::string& parent, std::string_view 
   }
   std::sort(folders.rbegin(), folders.rend());  // names begin with their time
   for (const std::string& folder : folders) {
-    std::error_code ignored;
-    if (!fs::is_regular_file(folder + "/plan.toml", ignored)) continue;
+    const std::string path = plan_path(folder);
+    if (path.empty()) continue;
     try {
-      PlanFile file = read_plan(folder + "/plan.toml", pitfalls);
+      PlanFile file = read_plan(path, pitfalls);
       const auto id = file.facts.find("machine_id");
       if (file.plan.calibrated && id != file.facts.end() && id->second == machine_id) return file;
     } catch (const Error&) {

@@ -22,7 +22,7 @@ struct Estimate {
   std::uint64_t memory_bytes = 0;   ///< of the largest launch
 };
 
-/// The newest plan.toml with calibrations that was made on machine `machine_id`, in the run folders below
+/// The newest plan with calibrations that was made on machine `machine_id`, in the run folders below
 /// `parent`. Plans that cannot be read are passed over.
 std::optional<PlanFile> newest_plan(const std::string& parent, std::string_view machine_id, Pitfalls pitfalls = {});
 

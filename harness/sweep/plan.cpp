@@ -1,4 +1,4 @@
-// Makes plans, shuffles their rounds and writes them down.
+// Makes plans and shuffles their rounds.
 // SPDX-License-Identifier: MIT
 #include "harness/sweep/plan.hpp"
 
@@ -24,44 +24,6 @@ std::uint64_t mix(std::uint64_t x) noexcept {
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
   return x ^ (x >> 31);
-}
-
-/// A basic string of TOML. Bytes that are not UTF-8 cannot stand in TOML: they become U+FFFD.
-std::string quoted(std::string_view text) {
-  std::string result = "\"";
-  for (std::size_t i = 0; i < text.size();) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (byte == '"' || byte == '\\') {
-      result += '\\';
-      result += text[i++];
-    } else if (byte < 0x20 || byte == 0x7f) {
-      result += fmt::format("\\u{:04X}", byte);
-      ++i;
-    } else if (byte < 0x80) {
-      result += text[i++];
-    } else {
-      const std::size_t size = byte >= 0xf0 && byte < 0xf5 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc2 ? 2 : 0;
-      bool good = size >= 2 && byte < 0xf5 && i + size <= text.size();
-      for (std::size_t k = 1; good && k < size; ++k) {
-        good = (static_cast<unsigned char>(text[i + k]) & 0xc0U) == 0x80U;
-      }
-      if (good) {
-        result += text.substr(i, size);
-        i += size;
-      } else {
-        result += "\\uFFFD";
-        ++i;
-      }
-    }
-  }
-  return result + '"';
-}
-
-std::string quoted_list(const std::vector<std::string>& texts) {
-  std::vector<std::string> parts;
-  parts.reserve(texts.size());
-  for (const std::string& text : texts) parts.push_back(quoted(text));
-  return fmt::format("[{}]", fmt::join(parts, ", "));
 }
 
 }  // namespace
@@ -190,37 +152,6 @@ std::vector<Visit> visits(const Plan& plan, int round) {
   }
   std::erase_if(result, [&](const Visit& visit) { return plan.cells[visit.cell].rounds <= round; });
   return result;
-}
-
-std::string format_plan(const Plan& plan, const std::vector<std::pair<std::string, std::string>>& facts) {
-  std::string text =
-      "# The plan of this run: its cells, and the seed that gives order, padding and noise.\nschema = 1\n";
-  for (const auto& [name, value] : facts) text += fmt::format("{} = {}\n", name, quoted(value));
-  text += fmt::format("command = {}\nsweeps = {}\nseed = {}\ncalibrated = {}\n", quoted_list(plan.command),
-                      quoted_list(plan.sweeps), plan.seed, plan.calibrated);
-  if (plan.budget) text += fmt::format("budget_ns = {}\nspent_ns = {}\n", plan.budget->count(), plan.spent.count());
-  for (const Arm& arm : plan.arms) {
-    text += fmt::format("\n[[arm]]\nname = {}\nprogram = {}\nbuild_id = {}\ngit_sha = {}\n", quoted(arm.name),
-                        quoted(arm.program), quoted(arm.build_id), quoted(arm.git_sha));
-  }
-  for (const PlannedCell& planned : plan.cells) {
-    text += fmt::format("\n[[cell]]\ncell = {}\ncell_id = \"{}\"\nrounds = {}\nrepetitions = {}\nwarmups = {}\n",
-                        quoted(format_cell(planned.cell)), cell_id(planned.cell), planned.rounds, planned.repetitions,
-                        planned.warmups);
-    if (planned.asked_rounds != 0) text += fmt::format("asked_rounds = {}\n", planned.asked_rounds);
-    if (planned.sees) text += fmt::format("sees = {}\n", *planned.sees);
-    if (planned.calibration) {
-      text += fmt::format("iterations = {}\ndigest = \"{:016x}\"\nexpected_ns = {}\n", planned.calibration->iterations,
-                          planned.calibration->digest, planned.calibration->expected_ns);
-    }
-    for (const auto& [key, value] : {std::pair<std::string_view, std::string_view>{"status", planned.status},
-                                     {"message", planned.message},
-                                     {"kernel", planned.kernel},
-                                     {"runtime", planned.runtime}}) {
-      if (!value.empty()) text += fmt::format("{} = {}\n", key, quoted(value));
-    }
-  }
-  return text;
 }
 
 }  // namespace noisefloor

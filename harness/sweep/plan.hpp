@@ -1,4 +1,4 @@
-// The plan of a run: which cells are launched, in which order, with which padding; written as plan.toml.
+// The plan of a run: which cells are launched, in which order, with which padding; written as plan.json.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -123,17 +123,21 @@ struct Visit {
 /// round alone, so that a run can be taken up where it ended.
 std::vector<Visit> visits(const Plan& plan, int round);
 
-/// The text of plan.toml. `facts` (name and value, such as build_id) go to its head.
+/// The text of plan.json. `facts` (name and value, such as build_id) go to its head.
 /// The inverse is parse_plan().
 std::string format_plan(const Plan& plan, const std::vector<std::pair<std::string, std::string>>& facts);
 
-/// What plan.toml holds: the plan, and the texts at its head by name.
+/// What plan.json holds: the plan, and the texts at its head by name.
 struct PlanFile {
   Plan plan;
   std::map<std::string, std::string> facts;
 };
 
-/// `pitfalls`: that its cells may name. Throws UsageError "<path>:<line>:<column>: what is wrong".
+/// The plan of the run in `folder`: plan.json, or the plan.toml of an older program; empty if there is none.
+std::string plan_path(const std::string& folder);
+
+/// `path`: names the plan in messages; one that ends in ".toml" is read as the TOML that older programs wrote.
+/// `pitfalls`: that its cells may name. Throws UsageError "<path>: what is wrong, and where".
 PlanFile parse_plan(std::string_view text, const std::string& path, Pitfalls pitfalls = {});
 /// Reads and parses. Throws UsageError where the file cannot be read, too.
 PlanFile read_plan(const std::string& path, Pitfalls pitfalls = {});

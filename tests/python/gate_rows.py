@@ -5,9 +5,11 @@ SPDX-License-Identifier: MIT
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from scripts.results import FACTORS
 from tests.python import synthetic
@@ -82,10 +84,11 @@ def write_session(
 ) -> Path:
     """A run's folder with a plan that names these cells."""
     synthetic.write_run(folder, rows)
-    plan = 'schema = 1\nseed = 1\nsweeps = ["gate.toml"]\n'
+    plan: dict[str, Any] = {"schema": 1, "seed": 1, "sweeps": ["gate.toml"], "cell": []}
     for cell in cells:
         # Once calibrated, the text holds the measured task_ns, too.
         text = text_of(cell).replace(",chunk_size", f",task_ns={cell['task_ns']},chunk_size")
-        plan += f'\n[[cell]]\ncell = "{text}"\ncell_id = "{synthetic.cell_id(cell)}"\nrounds = {rounds}\nsees = {sees}\n'
-    (folder / "plan.toml").write_text(plan, encoding="utf-8")
+        identity = synthetic.cell_id(cell)
+        plan["cell"].append({"cell": text, "cell_id": identity, "rounds": rounds, "sees": sees})
+    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     return folder

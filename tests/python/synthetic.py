@@ -224,7 +224,7 @@ def write_run(folder: Path, rows: Iterable[Row], machine: dict[str, Any] | None 
         json.dumps(MACHINE if machine is None else machine), encoding="utf-8"
     )
     (folder / "pitfalls.json").write_text(json.dumps(PITFALLS), encoding="utf-8")
-    (folder / "plan.toml").write_text('seed = 1\nrounds = 6\nsweeps = ["quick"]\n', encoding="utf-8")
+    (folder / "plan.json").write_text('{"seed": 1, "rounds": 6, "sweeps": ["quick"]}\n', encoding="utf-8")
     return folder
 
 

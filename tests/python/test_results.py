@@ -116,11 +116,11 @@ class Loading(Folder):
     def test_damaged_facts_are_a_warning_because_the_rows_are_still_true(self) -> None:
         self.write()
         (self.folder / "machine.json").write_text('{"cpu')
-        (self.folder / "plan.toml").unlink()
+        (self.folder / "plan.json").unlink()
         run = results.load(self.folder)
         self.assertEqual(len(run.observations), 6)
         self.assertIn("machine.json: line 1", run.warnings[0])
-        self.assertIn("plan.toml: No such file", run.warnings[1])
+        self.assertIn("plan.json: No such file", run.warnings[1])
 
     def test_a_hundred_thousand_rows_are_read_whole(self) -> None:
         rows = synthetic.observations([synthetic.cell()], rounds=20, repetitions=5)
