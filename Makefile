@@ -117,7 +117,7 @@ regress:
 # What is recorded stays: the same command goes on where it ended.
 gate-study:
 	@scripts/bootstrap bench
-	@"$$(scripts/find_python)" -B scripts/gate_study.py $(STUDY)
+	@"$$(scripts/find_python)" -B scripts/studies/gate_study.py $(STUDY)
 
 history:
 	@"$$(scripts/find_python)" -B scripts/history.py
@@ -130,17 +130,17 @@ pitfalls:
 quality:
 	@scripts/bootstrap bench test quality
 	@$(MAKE) build TESTS=ON
-	@"$$(scripts/find_python)" -B scripts/quality.py --write docs/NOISE.md
+	@"$$(scripts/find_python)" -B scripts/studies/quality.py --write docs/NOISE.md
 
 micro:
 	@scripts/bootstrap bench peers
 	@$(MAKE) build
-	@"$$(scripts/find_python)" -B scripts/kernel_table.py
+	@"$$(scripts/find_python)" -B scripts/studies/kernel_table.py
 
 etl-table:
 	@scripts/bootstrap bench etl
 	@$(MAKE) build
-	@"$$(scripts/find_python)" -B scripts/etl_table.py
+	@"$$(scripts/find_python)" -B scripts/studies/etl_table.py
 
 format:
 	@scripts/bootstrap check

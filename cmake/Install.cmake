@@ -25,7 +25,13 @@ install(
   PATTERN "*.css"
   PATTERN "*.js"
   PATTERN "__pycache__" EXCLUDE)
-foreach(script __init__ results interpreter stats document pitfalls gate history)
+install(
+  DIRECTORY scripts/lib
+  DESTINATION "${CMAKE_INSTALL_DATADIR}/noisefloor/scripts"
+  FILES_MATCHING
+  PATTERN "*.py"
+  PATTERN "__pycache__" EXCLUDE)
+foreach(script __init__ pitfalls gate history)
   install(FILES scripts/${script}.py DESTINATION "${CMAKE_INSTALL_DATADIR}/noisefloor/scripts")
 endforeach()
 install(FILES README.md CHANGELOG.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")

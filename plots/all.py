@@ -20,14 +20,14 @@ from typing import Any, Generic, TypeVar
 if __name__ == "__main__":
     # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from scripts import interpreter
+    from scripts.lib import interpreter
 
     interpreter.require()
 
 import pandas as pd
 
 from plots import style, table
-from scripts import results
+from scripts.lib import results
 
 T = TypeVar("T")
 

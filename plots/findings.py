@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from plots import chunk, granularity, limit, quality, strategies, style, workers
-from scripts import results, stats
+from plots import style
+from plots.figures import chunk, granularity, limit, quality, strategies, workers
+from scripts.lib import results, stats
 
 
 @dataclass(frozen=True)

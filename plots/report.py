@@ -26,7 +26,7 @@ from typing import Any, Final
 if __name__ == "__main__":
     # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from scripts import interpreter
+    from scripts.lib import interpreter
 
     interpreter.require()
 
@@ -34,8 +34,9 @@ import numpy as np
 import pandas as pd
 
 from plots import all as every
-from plots import findings, strategies, style, table
-from scripts import results, stats
+from plots import findings, style, table
+from plots.figures import strategies
+from scripts.lib import results, stats
 
 HERE: Final = Path(__file__).resolve().parent
 MOST_BYTES: Final = 2_900_000  # of a report; what figures and tables leave may be taken by the rows
@@ -261,7 +262,7 @@ def ranking(rows: pd.DataFrame) -> str:
 
 def metg_table(run: results.Run, frames: Sequence[pd.DataFrame]) -> str:
     """Break-even and METG of every strategy, in numbers."""
-    from plots import granularity
+    from plots.figures import granularity
 
     lines = []
     for rows in frames:

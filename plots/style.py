@@ -25,9 +25,9 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from scripts import stats
-from scripts.document import digits as digits
-from scripts.results import FACTORS, STATUSES, ResultsError, Run
+from scripts.lib import stats
+from scripts.lib.document import digits as digits
+from scripts.lib.results import FACTORS, STATUSES, ResultsError, Run
 
 # Okabe and Ito's colours, told apart with every common colour blindness. Their yellow comes last: pale on white.
 PALETTE: Final = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8A6F00")

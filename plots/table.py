@@ -1,4 +1,4 @@
-"""The table of figures: to add one, write plots/x.py with draw() and add its line here.
+"""The table of figures: to add one, write plots/figures/x.py with draw() and add its line here.
 
 SPDX-License-Identifier: MIT
 """
@@ -11,7 +11,7 @@ from typing import Final
 
 import pandas as pd
 
-from plots import (
+from plots.figures import (
     chunk,
     cpu,
     delivery,
@@ -27,7 +27,7 @@ from plots import (
     workers,
 )
 from plots.style import Picture
-from scripts.results import Run
+from scripts.lib.results import Run
 
 
 @dataclass(frozen=True)

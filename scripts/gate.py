@@ -21,15 +21,15 @@ from typing import Any, Final
 if __name__ == "__main__":
     # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from scripts import interpreter
+    from scripts.lib import interpreter
 
     interpreter.require()
 
 import pandas as pd
 from scipy import stats as scipy_stats
 
-from scripts import results, stats
-from scripts.results import ResultsError
+from scripts.lib import results, stats
+from scripts.lib.results import ResultsError
 
 SCHEMA: Final = 1
 # What fails a build, then what is said of it, in the order in which a reader wants to see it. The mark stands beside
@@ -656,7 +656,7 @@ def workflow_commands(report: Report) -> list[str]:
 
 def write_report(report: Report, folder: Path) -> None:
     """verdicts.json, summary.md and plots/gate.{svg,png}."""
-    from plots import (
+    from plots.figures import (
         gate as figure,
     )  # drawing is slow to import, and who only asks what to confirm needs none
     from plots import style

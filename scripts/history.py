@@ -22,14 +22,15 @@ from typing import Final
 if __name__ == "__main__":
     # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from scripts import interpreter
+    from scripts.lib import interpreter
 
     interpreter.require()
 
 import numpy as np
 
-from scripts import gate, stats
-from scripts.results import ResultsError
+from scripts import gate
+from scripts.lib import stats
+from scripts.lib.results import ResultsError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 COLUMNS: Final = (
@@ -273,7 +274,7 @@ def main(argv: Sequence[str]) -> int:
         files = sorted(arguments.history.glob("*.csv")) if arguments.history.is_dir() else [arguments.history]
         if not files or not files[0].exists():
             raise ResultsError(f"{arguments.history}: no history yet: scripts/regress appends each session")
-        from plots import history as figure
+        from plots.figures import history as figure
         from plots import style
 
         for path in files:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from scripts import gate
-from scripts.results import ResultsError
+from scripts.lib.results import ResultsError
 
 # Counts repeat to 0.0004% with one thread: a twentieth of the limit is room enough, and less than any real change.
 LIMIT: Final = 0.005

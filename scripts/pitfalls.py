@@ -19,14 +19,14 @@ from typing import Any, Final
 if __name__ == "__main__":
     # Started by its path: find scripts/ as a package, and nothing by this folder's bare names.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from scripts import interpreter
+    from scripts.lib import interpreter
 
     interpreter.require()
 
 import pandas as pd
 
-from scripts import results, stats
-from scripts.document import digits
+from scripts.lib import results, stats
+from scripts.lib.document import digits
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 TARGET: Final = ROOT / "docs" / "PITFALLS.md"

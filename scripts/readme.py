@@ -24,7 +24,7 @@ from typing import Any, Final
 if __name__ == "__main__":
     # Started by its path: find scripts/ as a package, and nothing by this folder's bare names.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from scripts import interpreter
+    from scripts.lib import interpreter
 
     interpreter.require()
 
@@ -32,9 +32,10 @@ import pandas as pd
 
 from plots import all as figures
 from plots import findings as words
-from plots import granularity as figure
+from plots.figures import granularity as figure
 from plots import style
-from scripts import document, pitfalls, results, stats
+from scripts import pitfalls
+from scripts.lib import document, results, stats
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 REFERENCES: Final = ROOT / "results" / "reference"
@@ -310,10 +311,10 @@ def duration(seconds: float) -> str:
 
 
 def costs(path: Path) -> str:
-    """What scripts/costs.py has measured of the two commands, as Markdown."""
+    """What scripts/studies/costs.py has measured of the two commands, as Markdown."""
     if not path.exists():
         return (
-            "What they take in time, download and disk: `scripts/costs.py` measures it on a machine; no measurement is "
+            "What they take in time, download and disk: `scripts/studies/costs.py` measures it on a machine; no measurement is "
             "committed."
         )
     try:
@@ -331,11 +332,13 @@ def costs(path: Path) -> str:
                 "",
                 f"Time without installing packages, which the network decides; packages beyond a minimal Debian 12. "
                 f"{measured['cpu']}, {plural(measured['cpus'], 'CPU')}, commit {measured['git_sha'][:12]}; "
-                "`scripts/costs.py` measures it.",
+                "`scripts/studies/costs.py` measures it.",
             ]
         )
     except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise results.ResultsError(f"{path}: {error!r}: write it again with scripts/costs.py") from None
+        raise results.ResultsError(
+            f"{path}: {error!r}: write it again with scripts/studies/costs.py"
+        ) from None
 
 
 def drawn(run: results.Run, only: Sequence[str] = ()) -> dict[str, str]:

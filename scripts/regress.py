@@ -26,7 +26,8 @@ if __name__ == "__main__":
     # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from scripts import gate, history, instructions, results, stats
+from scripts import gate, history, instructions
+from scripts.lib import results, stats
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MAIN_BRANCHES: Final = ("origin/main", "main", "origin/master", "master")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts.results import COLUMNS, FACTORS
+from scripts.lib.results import COLUMNS, FACTORS
 
 # A shell, since an interpreter that takes longer to start would make the tests slow. What a launch prints is what
 # `noisefloor launch` prints: a header and one line per repetition.

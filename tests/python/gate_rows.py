@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.results import FACTORS
+from scripts.lib.results import FACTORS
 from tests.python import synthetic
 from tests.python.synthetic import Cell, Row
 

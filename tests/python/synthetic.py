@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.results import COLUMNS, FACTORS
+from scripts.lib.results import COLUMNS, FACTORS
 
 Cell = dict[str, Any]
 Row = dict[str, Any]

@@ -11,7 +11,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from scripts import coverage, stats
+from scripts.lib import stats
+from scripts.studies import coverage
 
 
 class Simulation(unittest.TestCase):

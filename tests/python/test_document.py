@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unittest
 
-from scripts import document, results
+from scripts.lib import document, results
 
 
 class Digits(unittest.TestCase):

@@ -13,7 +13,7 @@ import unittest.mock
 import wave
 from pathlib import Path
 
-from scripts import etl_table
+from scripts.studies import etl_table
 from scripts.reference import etl_pool
 
 

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from plots import gate as figure
+from plots.figures import gate as figure
 from plots import style
-from scripts import gate, results
+from scripts import gate
+from scripts.lib import results
 from tests.python import gate_rows, synthetic
 
 ROOT = Path(__file__).resolve().parents[2]

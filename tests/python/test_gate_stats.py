@@ -12,7 +12,7 @@ import unittest
 import numpy as np
 from scipy import stats as scipy_stats
 
-from scripts import stats
+from scripts.lib import stats
 
 QUIET = 0.012  # sigma of ln(head / base) in a quiet cell
 

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from plots import gate_study as figure
+from plots.figures import gate_study as figure
 from plots import style
-from scripts import gate_study, regress, results, stats
+from scripts import regress
+from scripts.lib import results, stats
+from scripts.studies import gate_study
 from tests.python import gate_rows, synthetic
 
 ROOT = Path(__file__).resolve().parents[2]

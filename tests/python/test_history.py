@@ -14,10 +14,10 @@ import unittest
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from plots import history as figure
+from plots.figures import history as figure
 from plots import style
 from scripts import gate, history
-from scripts.results import ResultsError
+from scripts.lib.results import ResultsError
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 

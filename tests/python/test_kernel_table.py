@@ -6,8 +6,8 @@ SPDX-License-Identifier: MIT
 import math
 import unittest
 
-from scripts import kernel_table
-from scripts.kernel_table import Series
+from scripts.studies import kernel_table
+from scripts.studies.kernel_table import Series
 
 
 def series(name: str, ns: float, rounds: int = 9) -> Series:

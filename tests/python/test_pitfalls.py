@@ -9,9 +9,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from plots import pitfalls as figure
+from plots.figures import pitfalls as figure
 from plots import style
-from scripts import pitfalls, results
+from scripts import pitfalls
+from scripts.lib import results
 from tests.python import synthetic
 
 

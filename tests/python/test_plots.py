@@ -20,7 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from plots import all as every
-from plots import (
+from plots import style, table
+from plots.figures import (
     chunk,
     delivery,
     files,
@@ -30,11 +31,9 @@ from plots import (
     quality,
     stages,
     strategies,
-    style,
-    table,
     workers,
 )
-from scripts import results, stats
+from scripts.lib import results, stats
 from tests.python import synthetic
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ import unittest
 import numpy as np
 from scipy import stats
 
-from scripts import quality
+from scripts.studies import quality
 
 
 def float_data(n: int, mean: float = 0.0, scale: float = 1.0) -> dict[str, object]:

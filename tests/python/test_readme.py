@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from plots import style
-from scripts import readme, results
+from scripts import readme
+from scripts.lib import results
 from tests.python import synthetic
 
 MACHINE: dict[str, Any] = {**synthetic.MACHINE, "virtual_machine": False, "build": {"compiler": "GNU 12"}}
@@ -222,7 +223,7 @@ class References(unittest.TestCase):
             readme.costs(path),
         )
         path.write_text("{}", encoding="utf-8")
-        with self.assertRaisesRegex(results.ResultsError, "scripts/costs.py"):
+        with self.assertRaisesRegex(results.ResultsError, "scripts/studies/costs.py"):
             readme.costs(path)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from plots import findings, report, table
 from plots import all as every
-from scripts import results, stats
+from scripts.lib import results, stats
 from tests.python import synthetic
 
 VOID = {"meta", "link", "br", "input", "img", "hr"}

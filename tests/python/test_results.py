@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts import results
+from scripts.lib import results
 from tests.python import synthetic
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import optimize
 from scipy import stats as scipy_stats
 
-from scripts import stats
+from scripts.lib import stats
 
 
 class MedianInterval(unittest.TestCase):

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from plots import style
-from plots.strategies import baseline
-from scripts import results, stats
+from plots.figures.strategies import baseline
+from scripts.lib import results, stats
 
 PANEL_HEIGHT = 2.9  # inches
 

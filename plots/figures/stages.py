@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from plots import style
-from scripts import results, stats
+from scripts.lib import results, stats
 
 STAGES = ("extract", "transform", "load")
 COLORS = ("#0072B2", "#E69F00", "#009E73")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pandas as pd
 
 from plots import style
-from plots.strategies import baseline
-from scripts import results, stats
+from plots.figures.strategies import baseline
+from scripts.lib import results, stats
 
 BATCH = tuple(name for name in style.BATCH if name != "workload")
 SAME = ("strategy", "workers", "schedule", "delivery", "chunk_size")

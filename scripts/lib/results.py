@@ -21,8 +21,8 @@ from typing import Any, Final, Literal
 
 if __name__ == "__main__":
     # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from scripts import interpreter
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+    from scripts.lib import interpreter
 
     interpreter.require()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pandas as pd
 
 from plots import style
-from scripts import results, stats
+from scripts.lib import results, stats
 
 
 def cpu_time(rows: pd.DataFrame) -> pd.DataFrame:

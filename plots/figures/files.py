@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from plots import style
-from scripts import results, stats
+from scripts.lib import results, stats
 
 PANEL_HEIGHT = 2.7  # inches
 

@@ -12,7 +12,8 @@ import pandas as pd
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from plots import style
-from scripts import pitfalls, results, stats
+from scripts import pitfalls
+from scripts.lib import results, stats
 
 ROW_HEIGHT = 0.27  # inches
 TICK = "#B8C8D8"

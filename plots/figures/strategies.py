@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from plots import style
-from scripts import results, stats
+from scripts.lib import results, stats
 
 
 @dataclass(frozen=True)

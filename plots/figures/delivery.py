@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from plots import style
-from scripts import results, stats
+from scripts.lib import results, stats
 
 MEASURES = ("wall_ns", "first_result_ns", "peak_rss_bytes")
 TEXTS = (style.time_text, style.time_text, style.size_text)

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.patches import Rectangle
 
 from plots import style
-from scripts import results, stats
+from scripts.lib import results, stats
 
 CELL_HEIGHT = 0.52  # inches
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pandas as pd
 
 from plots import style
-from scripts import results, stats
+from scripts.lib import results, stats
 
 # The order of the program's table, widest first; any other kernel follows.
 KERNELS = ("avx512", "avx2", "neon64", "omp_simd", "scalar", "naive")

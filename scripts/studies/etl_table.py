@@ -59,16 +59,16 @@ from typing import Final
 
 if __name__ == "__main__":
     # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from scripts import interpreter
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+    from scripts.lib import interpreter
 
     interpreter.require()
 
 import pandas as pd
 
-TOP: Final = Path(__file__).resolve().parent.parent
+TOP: Final = Path(__file__).resolve().parents[2]
 
-from scripts import stats
+from scripts.lib import stats
 
 RATE: Final = 44100
 FS_IOC_GETFLAGS: Final = 0x80086601

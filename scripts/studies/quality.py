@@ -31,8 +31,8 @@ from typing import Any, Final
 
 if __name__ == "__main__":
     # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from scripts import interpreter
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+    from scripts.lib import interpreter
 
     interpreter.require()
 
@@ -40,7 +40,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from scripts import document
+from scripts.lib import document
 
 Floats = npt.NDArray[np.float64]
 
@@ -48,7 +48,7 @@ FAIL: Final = 1e-6
 SUSPICIOUS: Final = 1e-4
 TAILS: Final = (3.0, 4.0, 4.5, 5.0, 5.5, 6.0)
 SIGMAS: Final = (1.0, 3.7, 32.0, 98.304, 700.0, 4800.0)
-TOP: Final = Path(__file__).resolve().parent.parent
+TOP: Final = Path(__file__).resolve().parents[2]
 
 # dieharder's tests: number, and ntuple where it has to be chosen; the long ones first. Left out are those that its
 # own list calls suspect or broken (5, 6, 7, 14). Lags of 15 and 31 words lead back to the same lane.

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from plots import style
-from scripts import results, stats
+from scripts.lib import results, stats
 
 MARGIN: Final = 1.4  # of the axis of durations beyond the first and the last
 PANEL_HEIGHT = 3.3  # inches

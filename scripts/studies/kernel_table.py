@@ -27,17 +27,17 @@ from typing import Final
 
 if __name__ == "__main__":
     # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from scripts import interpreter
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+    from scripts.lib import interpreter
 
     interpreter.require()
 
 import numpy as np
 import pandas as pd
 
-TOP: Final = Path(__file__).resolve().parent.parent
+TOP: Final = Path(__file__).resolve().parents[2]
 
-from scripts import stats
+from scripts.lib import stats
 
 SIZES: Final = {"L1": 4096, "L2": 65536, "L3": 1048576, "memory": 10584000}
 NUMPY: Final = ("numpy_default_rng", "numpy_legacy")

@@ -11,7 +11,7 @@ from typing import Any, Final
 from matplotlib.figure import Figure
 
 from plots import style
-from scripts import stats
+from scripts.lib import stats
 
 # Colour, marker and dash by method, in the order of the study's table; what is further down is not drawn as a curve.
 LOOKS: Final = (

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from plots import style
-from scripts import results, stats
+from scripts.lib import results, stats
 
 NEAR = 1.05  # within 5% of the best: good enough
 PANEL_HEIGHT = 2.5  # inches

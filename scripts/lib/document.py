@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from scripts import results
+from scripts.lib import results
 
 
 def digits(x: float, most_decimals: int = 99) -> str:

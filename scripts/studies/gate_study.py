@@ -26,8 +26,8 @@ from typing import Any, Final
 
 if __name__ == "__main__":
     # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from scripts import interpreter
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+    from scripts.lib import interpreter
 
     interpreter.require()
 
@@ -35,12 +35,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats as scipy_stats
 
-from scripts import document, gate, regress, results, stats
+from scripts import gate, regress
+from scripts.lib import document, results, stats
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parents[2]
 REFERENCE: Final = ROOT / "results/reference/gate-study"
 DOCUMENT: Final = ROOT / "docs/GATE.md"
-BEGIN: Final = "<!-- study: written by scripts/gate_study.py from results/reference/gate-study -->"
+BEGIN: Final = "<!-- study: written by scripts/studies/gate_study.py from results/reference/gate-study -->"
 END: Final = "<!-- end of study -->"
 # Patch by patch: the cells whose code it makes slower.
 PATCHES: Final = {"spin": "workload=spin,", "kernel": "workload=noise,.*kernel=omp_simd,"}
@@ -578,7 +579,7 @@ def write(study: Study, *, count: int, target: Path | None) -> None:
     """study.json, the figure, and the tables in the document."""
     found = analyse(study, count=count)
     (study.folder / "study.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    from plots import gate_study as figure
+    from plots.figures import gate_study as figure
     from plots import style
 
     with style.settings():
@@ -691,7 +692,10 @@ def check(study: Study) -> int:
     text = DOCUMENT.read_text(encoding="utf-8")
     if shown(text, table) == text:
         return 0
-    print("docs/GATE.md does not show the study: run scripts/gate_study.py --analyse-only", file=sys.stderr)
+    print(
+        "docs/GATE.md does not show the study: run scripts/studies/gate_study.py --analyse-only",
+        file=sys.stderr,
+    )
     return 1
 
 

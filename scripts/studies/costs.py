@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parents[2]
 TARGET: Final = ROOT / "results" / "reference" / "costs.json"
 # The groups of packages/apt.txt that each command installs.
 COMMANDS: Final = {"bench": ("bench",), "test": ("bench", "test")}

@@ -20,7 +20,7 @@ def require() -> None:
     status 3, after find_python has said what to install."""
     if sys.version_info >= (3, 11) and all(importlib.util.find_spec(name) for name in NEEDED):
         return
-    finder = Path(__file__).with_name("find_python")
+    finder = Path(__file__).resolve().parents[1] / "find_python"
     found = subprocess.run([finder], stdout=subprocess.PIPE, encoding="utf-8")
     if found.returncode != 0:
         sys.exit(3)

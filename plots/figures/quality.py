@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from plots import style
-from scripts import results, stats
+from scripts.lib import results, stats
 
 PANEL_HEIGHT = 3.2  # inches
 FAR = 5.0  # robust standard deviations from the cell's median: an outlier

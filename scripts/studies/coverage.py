@@ -15,16 +15,16 @@ from typing import Final
 
 if __name__ == "__main__":
     # Started by its path: find scripts/ as a package, and nothing by this folder's bare names.
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from scripts import interpreter
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+    from scripts.lib import interpreter
 
     interpreter.require()
 
 import numpy as np
 
-from scripts import document, results, stats
+from scripts.lib import document, results, stats
 
-BEGIN: Final = "<!-- coverage: written by scripts/coverage.py -->"
+BEGIN: Final = "<!-- coverage: written by scripts/studies/coverage.py -->"
 END: Final = "<!-- end of coverage -->"
 
 ROUNDS: Final = (6, 12, 18, 30)
@@ -75,7 +75,7 @@ def table(sessions: int) -> str:
         f"How often a 95% interval held the truth, in {sessions:,} simulated sessions each ({10 * sessions:,} for the median; "
         f"one standard error of the METG columns: {error:.1%}). The curve: {len(GRID)} task durations from "
         f"{GRID[0]:,.0f} ns by factors of 2, {OVERHEAD:,.0f} ns of overhead per task, {WORKERS} workers; launches are "
-        f"lognormal. Written by `scripts/coverage.py --sessions {sessions}`.",
+        f"lognormal. Written by `scripts/studies/coverage.py --sessions {sessions}`.",
     ]
     return "\n".join(lines)
 
