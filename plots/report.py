@@ -294,9 +294,7 @@ def metg_table(run: results.Run, frames: Sequence[pd.DataFrame]) -> str:
         "threshold",
         "rounds",
     ]
-    return html_table(
-        columns, lines, caption="Break-even (interpolated) and METG, with 95% bootstrap intervals"
-    )
+    return html_table(columns, lines, caption="Break-even (interpolated) and METG, with 95% intervals")
 
 
 def reached(metg: stats.Metg) -> str:
@@ -446,7 +444,7 @@ a slow minute hits both sides.</li>
 <li>Every output is checked with the clock stopped; a launch that failed or wrote something else has no value here, and is
 listed under <a href="#lost">what has no value</a>.</li>
 <li>Intervals are 95% by order statistics of at least 6 launches and assume nothing about the distribution; for METG and
-break-even they are a bootstrap over rounds.</li>
+break-even they also hold what the law between two measured durations can move.</li>
 <li>The best of several is picked from the same launches that it is compared in, and is a little flattered.</li>
 <li>Times of different machines are never comparable; ratios sometimes.</li>
 </ul>"""

@@ -139,7 +139,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         "From which task size on is a parallel strategy worth it?",
         "Efficiency: tasks · sequential time per task / (workers · wall time), both of the same round; median and 95% "
         f"interval by order statistics, {style.counts(numbers)} per point. METG: the smallest task that still reaches "
-        "the threshold, interpolated, with its 95% bootstrap interval over rounds as a bar on the threshold. Break-even: the "
+        "the threshold, interpolated, with its 95% interval as a bar on the threshold. Break-even: the "
         "same for being as fast as sequential. Ring: the smallest task measured from which on the speed-up's interval lies "
         "above 1."
         f"{describe_floor(floor, found)}{max((describe_cut(lines) for _, lines in found), key=len)}"

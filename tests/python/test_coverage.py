@@ -21,13 +21,18 @@ class Simulation(unittest.TestCase):
             exact = stats.interval_coverage(rounds, stats.interval_rank(rounds))
             self.assertAlmostEqual(coverage.median_coverage(rounds, 8000), exact, delta=0.015)
 
-    def test_an_interval_that_is_too_narrow_is_found_out(self) -> None:
-        # The bootstrap of few rounds is known to be narrow; with 30 it is close to what it says.
-        self.assertGreaterEqual(coverage.metg_coverage(30, 0.05, 80, 200), 0.85)
-        self.assertLessEqual(coverage.metg_coverage(6, 0.05, 80, 200), 1.0)
+    def test_the_interval_of_metg_holds_the_truth_on_every_grid_under_every_law(self) -> None:
+        for law in coverage.LAWS:
+            for grid in coverage.GRIDS:
+                for rounds, noise in ((6, 0.05), (18, 0.2)):
+                    held, _ = coverage.metg_sessions(law, grid, rounds, noise, 100)
+                    self.assertGreaterEqual(
+                        held, 0.90, f"{law.__name__}, {grid}, {rounds} rounds"
+                    )  # 93% and chance
 
     def test_it_is_the_same_every_time(self) -> None:
-        self.assertEqual(coverage.metg_coverage(6, 0.05, 5, 50), coverage.metg_coverage(6, 0.05, 5, 50))
+        once, again = (coverage.metg_sessions(coverage.added, "×2", 6, 0.05, 5) for _ in range(2))
+        self.assertEqual(once, again)
 
 
 class Document(unittest.TestCase):

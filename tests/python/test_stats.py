@@ -188,10 +188,11 @@ class MetgEstimate(unittest.TestCase):
         curve: stats.Floats = self.GRID / (self.GRID + overhead)
         return curve
 
-    def test_it_interpolates_linearly_in_efficiency_over_log_granularity(self) -> None:
-        found, fell = stats.crossing([100, 10_000], [0.2, 0.8], 0.5)
-        self.assertAlmostEqual(found, 1000)
-        self.assertTrue(fell)
+    def test_between_two_points_overhead_and_work_add_up(self) -> None:
+        for grid in ([1.0, 100.0], [2.0, 20.0, 200.0]):  # 5 ns of overhead: 75% at 15 ns
+            found, fell = stats.crossing(grid, [g / (g + 5) for g in grid], 0.75)
+            self.assertAlmostEqual(found, 15)
+            self.assertTrue(fell)
 
     def test_a_known_overhead_is_recovered_from_noisy_rounds(self) -> None:
         generator = np.random.default_rng(5)
@@ -204,19 +205,35 @@ class MetgEstimate(unittest.TestCase):
                 self.assertEqual(metg.kind, "reached")
                 self.assertAlmostEqual(metg.ns / truth, 1, delta=0.06)
                 self.assertTrue(metg.low <= metg.ns <= metg.high)
-                self.assertLess(metg.high / metg.low, 1.3)
+                self.assertLess(metg.high / metg.low, 1.5)
 
-    def test_its_interval_covers_the_truth_about_as_often_as_it_says(self) -> None:
-        generator = np.random.default_rng(6)
-        overhead, threshold, sessions = 5_000.0, 0.75, 150
-        # The truth of the interpolated curve, not of the model: interpolation's own error is not noise.
-        truth = stats.crossing(self.GRID, self.curve(overhead), threshold)[0]
-        covered = 0
-        for seed in range(sessions):
-            rounds = self.curve(overhead) * generator.lognormal(0, 0.05, (18, len(self.GRID)))
-            metg = stats.metg(self.GRID, rounds, threshold, resamples=200, seed=seed)
-            covered += metg.low <= truth <= metg.high
-        self.assertGreaterEqual(covered / sessions, 0.88)
+    def test_its_interval_covers_the_truth_on_coarse_grids_whatever_the_law(self) -> None:
+        # Overhead that adds to the work, and a dispatcher that is the limit until tasks are long enough.
+        def added(g: stats.Floats) -> stats.Floats:
+            return np.asarray(g / (g + 5))
+
+        def limited(g: stats.Floats) -> stats.Floats:
+            return np.asarray(g / np.maximum(g, 5))
+
+        for name, law, truth in (("added", added, 15.0), ("limited", limited, 3.75)):
+            for step, points in ((10.0, 4), (2.0, 12)):
+                generator = np.random.default_rng(6)
+                found = []
+                for _ in range(300):
+                    grid = generator.uniform(0.2, 1) * step ** np.arange(points)
+                    rounds = law(grid) * generator.lognormal(0, 0.05, (9, points))
+                    found.append(stats.metg(grid, rounds, 0.75))
+                covered = np.mean([one.low <= truth <= one.high for one in found])
+                self.assertGreaterEqual(covered, 0.93, f"{name}, steps of {step}")
+                if name == "added":
+                    bias = np.median([one.ns for one in found]) / truth - 1
+                    self.assertLess(abs(bias), 0.05, f"steps of {step}")
+
+    def test_a_launch_that_overran_is_a_long_one(self) -> None:
+        rounds = np.tile(self.curve(5_000), (9, 1))
+        rounds[:5, 6] = 0
+        metg = stats.metg(self.GRID, rounds, 0.5)
+        self.assertEqual((metg.ns, metg.kind), (self.GRID[7], "reached"))
 
     def test_points_may_come_in_any_order(self) -> None:
         rounds = np.tile(self.curve(5_000), (6, 1))
@@ -241,7 +258,7 @@ class MetgEstimate(unittest.TestCase):
         found, _ = stats.crossing([1, 10, 100, 1000], [0.2, 0.8, 0.8, 0.4], 0.5)
         self.assertTrue(1 < found < 10)
 
-    def test_a_resample_that_never_gets_there_opens_the_interval(self) -> None:
+    def test_points_whose_lower_ends_never_get_there_open_the_interval(self) -> None:
         rounds = np.array([[0.1, 0.9]] * 4 + [[0.1, 0.2]] * 3)
         metg = stats.metg([10, 100], rounds, 0.5)
         self.assertEqual(metg.kind, "reached")
@@ -256,10 +273,6 @@ class MetgEstimate(unittest.TestCase):
         rounds[:, 3] = math.nan
         with self.assertRaises(ValueError):
             stats.metg(self.GRID, rounds, 0.5)
-
-    def test_the_same_seed_gives_the_same_interval(self) -> None:
-        rounds = self.curve(5_000) * np.random.default_rng(7).lognormal(0, 0.05, (8, len(self.GRID)))
-        self.assertEqual(stats.metg(self.GRID, rounds, 0.5), stats.metg(self.GRID, rounds, 0.5))
 
     def test_shapes_that_do_not_fit_are_refused(self) -> None:
         shapes: list[list[float]] = [[1, 2, 3], [0, 1], []]
