@@ -211,7 +211,7 @@ def earliest_crossing(task_ns: npt.ArrayLike, efficiencies: npt.ArrayLike, thres
     if not fell or not finer:
         return ns
     d, e = max(finer)
-    return min(ns, max(d, threshold * d / e)) if e > 0 else d
+    return float(min(ns, max(d, threshold * d / e))) if e > 0 else float(d)
 
 
 def _bands(matrix: Floats, confidence: float) -> tuple[Floats, Floats]:
