@@ -6,9 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "harness/base/error.hpp"
@@ -62,6 +64,31 @@ TEST(Plan, OrderAndPaddingDependOnTheSeedAlone) {
   std::set<std::size_t> paddings;
   for (const Visit& visit : visits(one, 1)) paddings.insert(visit.padding_bytes);
   EXPECT_GT(paddings.size(), 5U);
+}
+
+TEST(Plan, EachArmComesFirstEquallyOftenInEveryCell) {
+  for (const std::size_t arms : {2U, 3U}) {
+    Plan plan = make_plan({sweep()}, {.seed = 9});
+    plan.arms.resize(arms);
+    for (PlannedCell& planned : plan.cells) planned.rounds = 12;
+    std::map<std::size_t, std::vector<std::size_t>> first;  // by cell, the arm that came first in each round
+    for (int round = 0; round < 12; ++round) {
+      std::set<std::pair<std::size_t, std::size_t>> seen;
+      for (const Visit& visit : visits(plan, round)) {
+        EXPECT_TRUE(seen.emplace(visit.cell, visit.arm).second);
+        if (first[visit.cell].size() == static_cast<std::size_t>(round)) first[visit.cell].push_back(visit.arm);
+      }
+      EXPECT_EQ(seen.size(), plan.cells.size() * arms);
+    }
+    std::set<std::vector<std::size_t>> orders;
+    for (const auto& [cell, order] : first) {
+      orders.insert(order);
+      for (std::size_t arm = 0; arm < arms; ++arm) {
+        EXPECT_EQ(static_cast<std::size_t>(std::count(order.begin(), order.end(), arm)), 12 / arms) << cell;
+      }
+    }
+    EXPECT_GT(orders.size(), 8U);  // balanced, and by chance all the same
+  }
 }
 
 // Recorded once: another compiler, library or version must give the same order for a recorded seed.

@@ -118,9 +118,9 @@ struct Visit {
   std::size_t padding_bytes;  ///< added to the environment: 0 … 4095
 };
 
-/// The launches of round `round` (from 0) in their order: the cells are shuffled, and in each the arms,
-/// which follow each other at once. A function of the plan's seed, the numbers of cells and arms, and the
-/// round alone, so that a run can be taken up where it ended.
+/// The launches of round `round` (from 0) in their order: the cells are shuffled, and in each the arms follow each
+/// other at once, in balanced random order: in as many rounds as there are arms, each comes first once. A function of
+/// the plan's seed, the numbers of cells and arms, and the round alone, so that a run can be taken up where it ended.
 std::vector<Visit> visits(const Plan& plan, int round);
 
 /// The text of plan.json. `facts` (name and value, such as build_id) go to its head.
