@@ -47,8 +47,8 @@ define measure
 status=0; run=$$($(release)/noisefloor run $(1)) || status=$$?; \
 if [ $$status -gt 1 ] || [ -z "$$run" ]; then exit $$status; fi; \
 python=$$(scripts/find_python) || exit; \
-"$$python" -B plots/all.py "$$run" || [ $$status -ne 0 ] || status=$$?; \
-"$$python" -B plots/report.py "$$run" || exit; exit $$status
+scripts/figures "$$run" || [ $$status -ne 0 ] || status=$$?; \
+scripts/report "$$run" || exit; exit $$status
 endef
 
 bench:
@@ -66,7 +66,7 @@ bench-full:
 RUN ?= results/latest
 report:
 	@scripts/bootstrap bench
-	@"$$(scripts/find_python)" -B plots/report.py $(RUN)
+	@scripts/report $(RUN)
 
 test:
 	@scripts/bootstrap bench test
@@ -117,10 +117,10 @@ regress:
 # What is recorded stays: the same command goes on where it ended.
 gate-study:
 	@scripts/bootstrap bench
-	@"$$(scripts/find_python)" -B scripts/studies/gate_study.py $(STUDY)
+	@scripts/studies/gate_study $(STUDY)
 
 history:
-	@"$$(scripts/find_python)" -B scripts/history.py
+	@scripts/history
 
 pitfalls:
 	@scripts/bootstrap bench
@@ -130,17 +130,17 @@ pitfalls:
 quality:
 	@scripts/bootstrap bench test quality
 	@$(MAKE) build TESTS=ON
-	@"$$(scripts/find_python)" -B scripts/studies/quality.py --write docs/NOISE.md
+	@scripts/studies/quality --write docs/NOISE.md
 
 micro:
 	@scripts/bootstrap bench peers
 	@$(MAKE) build
-	@"$$(scripts/find_python)" -B scripts/studies/kernel_table.py
+	@scripts/studies/kernel_table
 
 etl-table:
 	@scripts/bootstrap bench etl
 	@$(MAKE) build
-	@"$$(scripts/find_python)" -B scripts/studies/etl_table.py
+	@scripts/studies/etl_table
 
 format:
 	@scripts/bootstrap check

@@ -28,11 +28,14 @@ install(
 install(
   DIRECTORY scripts/lib
   DESTINATION "${CMAKE_INSTALL_DATADIR}/noisefloor/scripts"
+  USE_SOURCE_PERMISSIONS
   FILES_MATCHING
   PATTERN "*.py"
   PATTERN "__pycache__" EXCLUDE)
-foreach(script __init__ pitfalls gate history)
-  install(FILES scripts/${script}.py DESTINATION "${CMAKE_INSTALL_DATADIR}/noisefloor/scripts")
+install(FILES scripts/__init__.py DESTINATION "${CMAKE_INSTALL_DATADIR}/noisefloor/scripts")
+install(PROGRAMS scripts/find_python DESTINATION "${CMAKE_INSTALL_DATADIR}/noisefloor/scripts")
+foreach(command figures report results)
+  install(FILES scripts/${command} scripts/${command}.py DESTINATION "${CMAKE_INSTALL_DATADIR}/noisefloor/scripts")
 endforeach()
 install(FILES README.md CHANGELOG.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}" RENAME copyright)

@@ -1,2 +1,2 @@
-# One file per figure; table.py lists them, all.py draws them.
+# Figures and the report, on scripts/lib. figures/ has one file per figure; table.py lists them.
 # SPDX-License-Identifier: MIT

@@ -14,7 +14,7 @@ import pandas as pd
 
 from plots import style
 from plots.figures import chunk, granularity, limit, quality, strategies, workers
-from scripts.lib import results, stats
+from scripts.lib import naming, prose, results, stats
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Finding:
     fill: str = ""
 
 
-def number(estimate: stats.Estimate, show: Callable[[float], str] = style.digits, unit: str = "") -> str:
+def number(estimate: stats.Estimate, show: Callable[[float], str] = prose.digits, unit: str = "") -> str:
     """ "**1.98 [1.91–2.04]**"; without an interval its n instead."""
     if estimate.n == 0:
         return "unknown"
@@ -40,13 +40,13 @@ def number(estimate: stats.Estimate, show: Callable[[float], str] = style.digits
 def crossing(metg: stats.Metg) -> str:
     """Where an efficiency is crossed: "**12 µs [9–15 µs]**", with ≤ where the finest task still reaches it."""
     sign = "≤ " if metg.kind == "at_most" else ""
-    text = f"{sign}{style.duration(metg.ns)}"
+    text = f"{sign}{prose.duration(metg.ns)}"
     if math.isnan(metg.low):
         return f"**{text}** ({metg.rounds} rounds: no interval)"
     if metg.kind == "at_most" and metg.high == metg.low:
         return f"**{text}**"
-    high = "unreached" if math.isinf(metg.high) else style.duration(metg.high)
-    return f"**{text} [{style.duration(metg.low)}–{high}]**"
+    high = "unreached" if math.isinf(metg.high) else prose.duration(metg.high)
+    return f"**{text} [{prose.duration(metg.low)}–{high}]**"
 
 
 def names(found: Sequence[str], most: int = 4) -> str:
@@ -66,7 +66,7 @@ def pays(run: results.Run, rows: pd.DataFrame) -> str:
     reached = sorted((one for one in found if one.pays.kind != "unreached"), key=lambda one: one.pays.ns)
     if not reached:
         longest = max(one.task_ns[-1] for one in found)
-        return f"No strategy measured was ever faster than a plain loop, with tasks of up to **{style.duration(longest)}**."
+        return f"No strategy measured was ever faster than a plain loop, with tasks of up to **{prose.duration(longest)}**."
     first = reached[0]
     same = [one.label for one in reached if overlap(one.pays, first.pays)]
     named = launches["strategy"].isin([one.strategy for one in reached if one.label in same])
@@ -129,12 +129,12 @@ def winner(run: results.Run, rows: pd.DataFrame) -> str:
     launches = launches[~launches["cell_id"].isin(lost)]
     if not len(launches):
         return ""
-    batch = style.batches(launches)[0][1]
-    same = (out[list(style.BATCH)].astype(str) == batch.iloc[0][list(style.BATCH)].astype(str)).all(axis=1)
+    batch = naming.batches(launches)[0][1]
+    same = (out[list(naming.BATCH)].astype(str) == batch.iloc[0][list(naming.BATCH)].astype(str)).all(axis=1)
     out = out[same]
     beside = pd.concat([batch, out])
-    cells = {str(first["cell_id"]): own for first, own in style.rank_cells(batch)}
-    labels = style.describe_cells(beside)
+    cells = {str(first["cell_id"]): own for first, own in naming.rank_cells(batch)}
+    labels = naming.describe_cells(beside)
     unfit = [
         f"`{labels[own.index[0]]}` ({lost[str(key)]})" for key, own in out.groupby("cell_id", sort=False)
     ]
@@ -148,13 +148,13 @@ def winner(run: results.Run, rows: pd.DataFrame) -> str:
         for key in order[1:]
         if not stats.paired_ratio(results.by_round(cells[key]), results.by_round(best)).low > 1
     ]
-    what = style.describe_batch(best.iloc[0])
+    what = naming.describe_batch(best.iloc[0])
     text = f"For {what}, `{label[order[0]]}` is the fastest of {len(cells)} ways"
     text += f" at {number(stats.median_interval(best['value'] / 1e6), unit=' ms')}"
     sequential = strategies.baseline(batch, best.iloc[0])
     if sequential is not None and sequential["cell_id"].iloc[0] != best["cell_id"].iloc[0]:
         gain = stats.speed_up(results.by_round(sequential), results.by_round(best))
-        text += f", {number(gain, style.ratio, '×')} as fast as `sequential`"
+        text += f", {number(gain, prose.ratio, '×')} as fast as `sequential`"
     if not ties:
         return text + f"; no other is as fast.{aside}"
     return text + f". The rounds cannot tell it from {names(ties)}.{aside}"
@@ -165,14 +165,14 @@ def chunk_size(run: results.Run, rows: pd.DataFrame) -> str:
     launches = results.launch_values(rows, "wall_ns")
     launches = launches[launches["chunk_size"].notna() & launches["round"].notna()]
     parts = []
-    for _, some in style.batches(launches):
+    for _, some in naming.batches(launches):
         found = [one for one in chunk.series(some) if len(one.chunks) > 1]
         if not found:
             continue
         best = min(found, key=lambda one: one.best_wall.median)
         first, last = best.near
         cell = some.iloc[0]
-        length = "" if pd.isna(cell["task_ns"]) else f" of {style.duration(float(cell['task_ns']))}"
+        length = "" if pd.isna(cell["task_ns"]) else f" of {prose.duration(float(cell['task_ns']))}"
         doubtful = [
             f"{size:,}"
             for size, ratio in zip(best.chunks, best.ratios)
@@ -186,7 +186,7 @@ def chunk_size(run: results.Run, rows: pd.DataFrame) -> str:
             text += f"; the rounds cannot tell {plain(names(doubtful))} from the best"
         if surely:
             worst = max(surely, key=lambda i: best.ratios[i].median)
-            text += f"; chunk size {best.chunks[worst]:,} takes {number(best.ratios[worst], style.ratio, '×')} as long"
+            text += f"; chunk size {best.chunks[worst]:,} takes {number(best.ratios[worst], prose.ratio, '×')} as long"
         parts.append(text + ".")
     return " ".join(parts)
 
@@ -206,7 +206,7 @@ def distance(run: results.Run, rows: pd.DataFrame) -> str:
     parts = []
     for row in data.to_dict("records"):
         estimate = stats.Estimate(row["time_over_copy"], row["low"], row["high"], int(row["n"]))
-        parts.append(f"{number(estimate, style.ratio, '×')} with `{row['cell']}`")
+        parts.append(f"{number(estimate, prose.ratio, '×')} with `{row['cell']}`")
         if estimate.low <= 1 <= estimate.high:
             parts[-1] += " (the rounds cannot tell it from a copy)"
     left = [("way", len(parts) - 2), ("batch", more)]
@@ -228,15 +228,15 @@ def listed(parts: Sequence[str], most: int = 4) -> str:
 def scaling(run: results.Run, rows: pd.DataFrame) -> str:
     """The best speed-up of each batch, over as many workers as there are CPUs."""
     launches = results.launch_values(rows, "wall_ns")
-    known = style.look_up(run.machine, "workers")
+    known = prose.look_up(run.machine, "workers")
     cpus = int(known) if known.isdigit() and int(known) > 0 else None
     parts = []
-    for _, some in style.batches(launches):
+    for _, some in naming.batches(launches):
         best: tuple[float, str] | None = None
         for one in workers.series(some, cpus):
             for count, estimate in zip(one.workers, one.speed_ups):
                 if best is None or estimate.median > best[0]:
-                    text = f"{number(estimate, style.ratio, '×')} with {count} workers (`{one.label}`)"
+                    text = f"{number(estimate, prose.ratio, '×')} with {count} workers (`{one.label}`)"
                     best = (estimate.median, text)
         if best is not None:
             parts.append(f"{some.iloc[0]['workload']} {best[1]}")
@@ -249,7 +249,7 @@ def kernel(run: results.Run, rows: pd.DataFrame) -> str:
     """What the widest kernel gives in memory, and what is left of it in the ETL."""
     launches = results.launch_values(rows, "wall_ns")
     parts = []
-    for _, some in style.batches(launches, [*style.BATCH, "strategy", "workers"]):
+    for _, some in naming.batches(launches, [*naming.BATCH, "strategy", "workers"]):
         naive = some[some["kernel"] == "naive"]
         others = some[some["kernel"] != "naive"]
         if not len(naive) or not len(others):
@@ -261,7 +261,7 @@ def kernel(run: results.Run, rows: pd.DataFrame) -> str:
         gain = stats.speed_up(results.by_round(naive), results.by_round(own))
         where = {"noise": "in memory", "etl": "in the whole ETL"}.get(some.iloc[0]["workload"], "")
         form = some.iloc[0]["format"]
-        parts.append(f"`{fastest}` is {number(gain, style.ratio, '×')} as fast as `naive` {where} ({form})")
+        parts.append(f"`{fastest}` is {number(gain, prose.ratio, '×')} as fast as `naive` {where} ({form})")
     return f"{listed(parts)}." if parts else ""
 
 
@@ -275,15 +275,15 @@ def references(rows: pd.DataFrame) -> list[dict[str, Any]]:
     launches = results.launch_values(rows, "wall_ns")
     # Groups of one sweep are measured in the same rounds; a program of its own may have no say in format or output mode.
     launches = launches.assign(sweep=[name.partition(".")[0] for name in launches["sweep"]])
-    batch = [name for name in style.BATCH if name not in ("format", "output_mode")]
+    batch = [name for name in naming.BATCH if name not in ("format", "output_mode")]
     found = []
-    for _, some in style.batches(launches, ["sweep", *batch]):
+    for _, some in naming.batches(launches, ["sweep", *batch]):
         theirs = some[some["strategy"].str.startswith(REFERENCES)]
         ours = some[~some["strategy"].str.startswith(REFERENCES)]
         if not len(theirs):
             continue
-        names_of = style.describe_cells(some)
-        for first, own in style.rank_cells(theirs):
+        names_of = naming.describe_cells(some)
+        for first, own in naming.rank_cells(theirs):
             own = own.drop_duplicates("round", keep="last")
             alike = ours
             for factor in ("format", "output_mode", "chunk_size"):
@@ -295,7 +295,7 @@ def references(rows: pd.DataFrame) -> list[dict[str, Any]]:
                 best = best.drop_duplicates("round", keep="last")
             found.append(
                 {
-                    "batch": style.describe_batch(first),
+                    "batch": naming.describe_batch(first),
                     "workload": str(first["workload"]),
                     "program": str(names_of[own.index[0]]),
                     "wall": stats.median_interval(own["value"]),
@@ -319,11 +319,11 @@ def beside_python(run: results.Run, rows: pd.DataFrame) -> str:
     found = [one for one in found if one["batch"] == chosen]
     order = sorted(found, key=lambda one: float(one["ratio"].median))
     text = (
-        f"For {order[0]['batch']}, `{order[0]['program']}` takes {number(order[0]['ratio'], style.ratio, '×')} as long as "
+        f"For {order[0]['batch']}, `{order[0]['program']}` takes {number(order[0]['ratio'], prose.ratio, '×')} as long as "
         f"`{order[0]['ours']}`"
     )
     if len(order) > 1:
-        text += f", `{order[-1]['program']}` {number(order[-1]['ratio'], style.ratio, '×')}"
+        text += f", `{order[-1]['program']}` {number(order[-1]['ratio'], prose.ratio, '×')}"
         if order[-1]["ours"] != order[0]["ours"]:
             text += f" as long as `{order[-1]['ours']}`"
     return text + "."
@@ -420,10 +420,10 @@ def contrasts(rows: pd.DataFrame, factor: str) -> list[dict[str, Any]]:
             cell = some.iloc[0]
             found.append(
                 {
-                    "batch": style.describe_batch(cell),
+                    "batch": naming.describe_batch(cell),
                     "cell": str(cell["strategy"])
                     + "".join(
-                        style.describe(name, cell[name])
+                        naming.describe(name, cell[name])
                         for name in ("schedule", "chunk_size", "workers")
                         if name != factor
                     ),

@@ -30,8 +30,8 @@ Written by `scripts/dictionary.py` from `noisefloor list columns`.
 | `observations.csv` | one row per timed repetition, appended as they come |
 | `benchmark.json` | the same rows in Google Benchmark's shape, for its `compare.py` (`benchmark-base.json`, … with `--base`) |
 | `verdicts.json`, `summary.md`, `confirm/` | where two builds were compared: the verdicts, and the run that confirmed them |
-| `plots/` | the figures, once `plots/all.py` has drawn them |
-| `report.html` | the report, once `plots/report.py` has written it: one file, to be opened in a browser |
+| `plots/` | the figures, once `scripts/figures` has drawn them |
+| `report.html` | the report, once `scripts/report` has written it: one file, to be opened in a browser |
 
 `results/reference/` holds committed runs (rows gzipped); the README's figures come from there.
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Writes what README.md shows of the committed reference runs, figures included; or checks that it is there.
 
 `--take RUN` makes a run the reference of its sweep first: results/reference/quick and results/reference/pitfalls are what
@@ -15,31 +14,21 @@ import io
 import json
 import math
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-if __name__ == "__main__":
-    # Started by its path: find scripts/ as a package, and nothing by this folder's bare names.
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from scripts.lib import interpreter
-
-    interpreter.require()
-
 import pandas as pd
 
-from plots import all as figures
 from plots import findings as words
 from plots.figures import granularity as figure
-from plots import style
-from scripts import pitfalls
-from scripts.lib import document, results, stats
+from plots import drawing, style
+from scripts.lib import document, pitfalls, prose, results, stats
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 REFERENCES: Final = ROOT / "results" / "reference"
-BEGIN: Final = "<!-- {}: written by scripts/readme.py -->"
+BEGIN: Final = "<!-- {}: written by scripts/readme -->"
 END: Final = "<!-- end of {} -->"
 # The figure of each reference run that the README shows, for light and dark pages.
 SHOWN: Final = {"quick": "granularity", "pitfalls": "pitfalls", "full": "map"}
@@ -75,7 +64,7 @@ class Cells:
 
 
 def number(value: float) -> str:
-    return document.digits(value, 2) if math.isfinite(value) else "–"
+    return prose.digits(value, 2) if math.isfinite(value) else "–"
 
 
 def interval(low: float, high: float) -> str:
@@ -248,7 +237,7 @@ def gallery(run: results.Run) -> str:
 
     def line(one: pitfalls.Finding, verdict: str) -> str:
         where = f"[{one.name}](docs/PITFALLS.md#{one.name})"
-        return f"| {where} | {pitfalls.cell(str(facts[one.name]['lesson']))} | {pitfalls.cell(verdict)} |"
+        return f"| {where} | {document.cell(str(facts[one.name]['lesson']))} | {document.cell(verdict)} |"
 
     costly = [one for one in found if one.ratio is not None and one.verdict.startswith("reproduced")]
     costly.sort(key=lambda one: -one.ratio.median if one.ratio is not None else 0.0)
@@ -257,7 +246,7 @@ def gallery(run: results.Run) -> str:
     lines += [line(one, pitfalls.ratio_text(one.ratio)) for one in costly[:GALLERY] if one.ratio is not None]
     lines += [line(one, "hangs" if one.verdict.startswith("hang") else "wrong") for one in broken]
     others = [f"`{one.name}`" for one in costly[GALLERY:]]
-    unseen = [f"`{one.name}` ({pitfalls.cell(one.verdict)})" for one in found if one not in costly + broken]
+    unseen = [f"`{one.name}` ({document.cell(one.verdict)})" for one in found if one not in costly + broken]
     rounds = int(run.observations["round"].nunique())
     lines += [
         "",
@@ -279,7 +268,7 @@ def command(run: results.Run) -> str:
 def answers(run: results.Run) -> str:
     """What the report of a run opens with, as Markdown."""
     rows: dict[str, list[pd.DataFrame]] = {}
-    for one in figures.drawings(run):
+    for one in drawing.drawings(run):
         if not one.remark:
             rows.setdefault(one.figure.name, []).append(one.rows)
     with style.settings():
@@ -345,13 +334,13 @@ def drawn(run: results.Run, only: Sequence[str] = ()) -> dict[str, str]:
     """The figures of a run as SVG, by file name; those that the README shows in dark, too. What cannot be drawn is
     absent."""
 
-    def svg(picture: style.Picture, drawing: figures.Drawing) -> str:
+    def svg(picture: style.Picture, drawn: drawing.Drawing) -> str:
         sink = io.StringIO()
         picture.savefig(sink, format="svg", metadata={"Date": None, "Creator": None})
         return sink.getvalue()
 
     found = {}
-    for outcome in figures.outcomes(run, svg, only):
+    for outcome in drawing.outcomes(run, svg, only):
         if outcome.value is None:
             continue
         name = outcome.drawing.name
@@ -486,20 +475,15 @@ def main(argv: Sequence[str]) -> int:
                 for name, svg in found.items():
                     (plots / name).write_text(svg, encoding="utf-8")
     except results.ResultsError as error:
-        print(f"readme.py: {error}", file=sys.stderr)
+        print(f"readme: {error}", file=sys.stderr)
         return error.status
     if arguments.check:
         if differs:
             print(
-                f"not what the reference runs make: {', '.join(differs)}: run scripts/readme.py",
+                f"not what the reference runs make: {', '.join(differs)}: run scripts/readme",
                 file=sys.stderr,
             )
         return 1 if differs else 0
     if wanted != text:
         readme.write_text(wanted, encoding="utf-8")
     return 0
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… | head` ends it without a word
-    sys.exit(main(sys.argv[1:]))

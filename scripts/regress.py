@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Compares two builds end to end: builds both, measures them in turns, confirms what was flagged, judges.
 
 SPDX-License-Identifier: MIT
@@ -7,259 +6,26 @@ SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import argparse
-import difflib
-import fcntl
-import json
 import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-if __name__ == "__main__":
-    # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from scripts import gate, history, instructions
+from scripts import gate
+from scripts.lib import builds, history, instructions, verdicts
 from scripts.lib import results, stats
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-MAIN_BRANCHES: Final = ("origin/main", "main", "origin/master", "master")
-# What decides about speed beside the sources; a built folder that differs in one of these is another experiment.
-FLAGS: Final = (
-    "CMAKE_BUILD_TYPE",
-    "CMAKE_CXX_COMPILER",
-    "CMAKE_CXX_FLAGS",
-    "CMAKE_CXX_FLAGS_RELEASE",
-    "CMAKE_EXE_LINKER_FLAGS",
-)
 SHARE_OF_SCREEN: Final = 0.75  # of the budget: 18 rounds of all cells against 45 of the few that are flagged
 EPILOG: Final = """exit status: 0 no regression; 1 a regression, or a head that does not build, crashes or writes wrong
 output; 2 usage, unknown revision, or nothing that may be compared; 3 something is missing: a base that does not build
 or speaks another launch protocol, a program; 4 inconclusive, with --strict; 130 interrupted"""
-
-
-class Stop(Exception):
-    """Ends the program with this exit status."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@dataclass(frozen=True)
-class Build:
-    """One arm. `source`: the tree that it was built from, if it is known; `commit`: "" if unknown."""
-
-    name: str
-    program: Path
-    source: Path | None
-    commit: str
-    folder: bool
-
-
-def say(text: str) -> None:
-    print(f"regress: {text}", file=sys.stderr, flush=True)
-
-
-# ---- Revisions -------------------------------------------------------------------------------------------------------
-
-
-class Repository:
-    """The git repository at `root`; builds lie in `cache`, one folder for each commit."""
-
-    def __init__(self, root: Path, cache: Path) -> None:
-        self.root = root
-        self.cache = cache
-
-    def git(self, *words: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["git", "-c", f"safe.directory={self.root}", "-C", str(self.root), *words],
-            capture_output=True,
-            text=True,
-            env={**os.environ, **(environment or {})},
-        )
-
-    def ask(self, *words: str) -> str:
-        """What git answers in one line; "" if it refuses."""
-        done = self.git(*words)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    @property
-    def is_shallow(self) -> bool:
-        return self.ask("rev-parse", "--is-shallow-repository") == "true"
-
-    def commit_of(self, revision: str) -> str:
-        """The commit that `revision` means. Throws Stop(2)."""
-        commit = self.ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-        if commit:
-            return commit
-        known = self.ask("for-each-ref", "--format=%(refname:short)").split()
-        near = difflib.get_close_matches(revision, known, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        if self.is_shallow:
-            hint += "; this clone is shallow: git fetch --unshallow (in CI: fetch-depth: 0) brings the rest"
-        raise Stop(
-            2, f"'{revision}' is neither a built folder, nor a program, nor a revision that git knows{hint}"
-        )
-
-    def is_dirty(self) -> bool:
-        return bool(self.ask("status", "--porcelain", "--", ".", ":!results/history"))
-
-    def snapshot(self) -> str:
-        """A commit of the working tree as it is now, changes and new files included; on no branch. The same
-        content gives the same commit, so that its build is found again."""
-        head = self.commit_of("HEAD")
-        index = self.cache / f".index.{os.getpid()}"
-        self.cache.mkdir(parents=True, exist_ok=True)
-        environment = {"GIT_INDEX_FILE": str(index)}
-        for who in ("AUTHOR", "COMMITTER"):
-            environment |= {
-                f"GIT_{who}_NAME": "regress",
-                f"GIT_{who}_EMAIL": "regress@localhost",
-                f"GIT_{who}_DATE": "2000-01-01T00:00:00Z",
-            }
-        try:
-            text = ""
-            for words in (
-                ["read-tree", head],
-                ["add", "--all", "--", ".", ":!results/history"],
-                ["write-tree"],
-            ):
-                done = self.git(*words, environment=environment)
-                if done.returncode != 0:
-                    raise Stop(2, f"git {words[0]}: {done.stderr.strip()}")
-                text = done.stdout.strip()
-            done = self.git("commit-tree", text, "-p", head, "-m", "uncommitted", environment=environment)
-            if done.returncode != 0:
-                raise Stop(2, f"git commit-tree: {done.stderr.strip()}")
-            return done.stdout.strip()
-        finally:
-            index.unlink(missing_ok=True)
-
-    def default_base(self) -> str:
-        """The merge base with the main branch; on that branch itself, with nothing changed, the commit before.
-        Throws Stop(2)."""
-        of_request = os.environ.get("GITHUB_BASE_REF")
-        candidates = ([f"origin/{of_request}"] if of_request else []) + list(MAIN_BRANCHES)
-        branch = next((name for name in candidates if self.ask("rev-parse", "--verify", "--quiet", name)), "")
-        if not branch:
-            raise Stop(2, f"there is no main branch here ({', '.join(candidates)}): name the base")
-        head = self.commit_of("HEAD")
-        base = self.ask("merge-base", "HEAD", branch)
-        if base and (base != head or self.is_dirty()):
-            return base
-        parent = self.ask("rev-parse", "--verify", "--quiet", "HEAD~1") if base else ""
-        if parent:
-            return parent
-        if self.is_shallow:
-            raise Stop(
-                2,
-                f"this clone is shallow and ends before the merge base with {branch}: "
-                "git fetch --unshallow (in CI: fetch-depth: 0)",
-            )
-        raise Stop(2, f"no commit lies before HEAD on {branch}: name the base")
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """One process at a time makes worktrees and builds."""
-        self.cache.mkdir(parents=True, exist_ok=True)
-        with open(self.cache / ".lock", "w", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-    def checked_out(self, commit: str) -> Path:
-        """The worktree of this commit; its path is as long as every other's. Throws Stop(3)."""
-        tree = self.cache / commit[:16]
-        if not (tree / "CMakeLists.txt").exists():
-            self.git("worktree", "prune")
-            done = self.git("worktree", "add", "--detach", "--force", str(tree), commit)
-            if done.returncode != 0:
-                raise Stop(3, f"cannot check out {commit[:12]}: {done.stderr.strip()}")
-        return tree
-
-
-def build(repository: Repository, name: str, commit: str, *, is_base: bool, jobs: int) -> Build:
-    """Builds a commit with its preset `release`, unless it is there already. Throws Stop: 3 for a base that
-    cannot be built, 1 for a head."""
-    with repository.locked():
-        tree = repository.checked_out(commit)
-        program, done_mark, log = (
-            tree / "build/release/noisefloor",
-            tree / "build/.regress",
-            tree / "build/regress.log",
-        )
-        # What else reaches the compiler: another value of these is another build.
-        environment = json.dumps(
-            {key: os.environ.get(key, "") for key in ("CC", "CXX", "CXXFLAGS", "LDFLAGS")}
-        )
-        if program.exists() and done_mark.exists() and done_mark.read_text(encoding="utf-8") == environment:
-            return Build(name, program, tree, commit, folder=False)
-        say(f"building {name} in {tree}")
-        (tree / "build").mkdir(exist_ok=True)
-        done_mark.unlink(missing_ok=True)
-        with open(log, "wb") as output:
-            for command in (
-                ["cmake", "--preset", "release", "-DNOISEFLOOR_TESTS=OFF"],
-                ["cmake", "--build", "--preset", "release", "--target", "noisefloor", "-j", str(jobs)],
-            ):
-                try:
-                    status = subprocess.run(
-                        command, cwd=tree, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-                    ).returncode
-                except FileNotFoundError:
-                    raise Stop(3, f"{command[0]} is missing: scripts/bootstrap bench installs it") from None
-                if status != 0:
-                    tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-                    what = "base" if is_base else "head"
-                    raise Stop(3 if is_base else 1, f"{what} {name} does not build ({log}):\n{tail}")
-        done_mark.write_text(environment, encoding="utf-8")
-    return Build(name, program, tree, commit, folder=False)
-
-
-def built(text: str) -> Build | None:
-    """The arm that a path names: a program, a build folder, or a source tree with build/release; None if `text`
-    is no path."""
-    path = Path(text)
-    if not path.exists():
-        return None
-    for program in (path, path / "noisefloor", path / "build/release/noisefloor"):
-        if program.is_file() and os.access(program, os.X_OK):
-            program = program.resolve()
-            tree = program.parent.parent.parent
-            source = tree if (tree / "benchmarks/sweeps").is_dir() else None
-            return Build(text, program, source, "", folder=True)
-    return None
-
-
-def flags_of(program: Path) -> dict[str, str]:
-    """The values of FLAGS in the program's build folder; empty if it has none."""
-    try:
-        text = (program.parent / "CMakeCache.txt").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return {}
-    found = dict(re.findall(r"^(\w+):\w+=(.*)$", text, flags=re.MULTILINE))
-    return {name: found.get(name, "") for name in FLAGS}
-
-
-def check_flags(base: Build, head: Build) -> None:
-    """Throws Stop(2) for built folders whose flags differ: then what differs is not the sources."""
-    if not (base.folder or head.folder):
-        return  # built here alike; where their presets differ, that is the change
-    ours, theirs = flags_of(head.program), flags_of(base.program)
-    differ = [
-        f"{name}: '{theirs[name]}' and '{ours[name]}'"
-        for name in ours
-        if name in theirs and ours[name] != theirs[name]
-    ]
-    if differ:
-        raise Stop(2, f"base and head were not built alike: {'; '.join(differ)}")
 
 
 # ---- The session -----------------------------------------------------------------------------------------------------
@@ -270,8 +36,8 @@ class Session:
     """How both builds are run."""
 
     runner: Path
-    base: Build
-    head: Build
+    base: builds.Build
+    head: builds.Build
     sweep: Path
     options: tuple[str, ...]  # passed on to both runs
 
@@ -316,17 +82,17 @@ def speaks(program: Path, option: str) -> bool:
     return done.returncode == 0 and re.search(rf"(^|\s){re.escape(option)}\b", done.stdout) is not None
 
 
-def choose_runner(head: Build, given: str | None) -> Path:
+def choose_runner(head: builds.Build, given: str | None) -> Path:
     """The program that runs the session: the one given, else head itself, else the one built in this tree."""
     if given is not None:
-        found = built(given)
+        found = builds.built(given)
         if found is None:
-            raise Stop(2, f"--runner {given}: no program is there")
+            raise builds.Stop(2, f"--runner {given}: no program is there")
         return found.program
     for program in (head.program, ROOT / "build/release/noisefloor"):
         if program.exists() and speaks(program, "--base"):
             return program
-    raise Stop(
+    raise builds.Stop(
         3,
         f"{head.name} cannot run two builds in turns, and this tree has no build that can: make build, or --runner",
     )
@@ -365,11 +131,11 @@ def measure(session: Session, arguments: argparse.Namespace, out: Path) -> int:
     notes: list[str] = list(arguments.note)
     if arguments.budget is not None:
         if not speaks(session.runner, "--budget"):
-            raise Stop(3, f"{session.runner} takes no --budget")
+            raise builds.Stop(3, f"{session.runner} takes no --budget")
         screen_options.append(f"--budget={max(1, round(arguments.budget * SHARE_OF_SCREEN))}s")
     status, screen = session.run(out, *screen_options)
     if screen is None or not (screen / "observations.csv").exists():
-        raise Stop(status if status in (2, 3, 130) else 3, "nothing was measured: see above")
+        raise builds.Stop(status if status in (2, 3, 130) else 3, "nothing was measured: see above")
     interrupted = status == 130
     run = results.load(screen)
     if arguments.budget is not None:
@@ -379,7 +145,7 @@ def measure(session: Session, arguments: argparse.Namespace, out: Path) -> int:
                 f"The budget of {arguments.budget:.0f} s cut the screen from {arguments.rounds} rounds to {got}."
             )
     confirm: Path | None = None
-    flagged = gate.flagged_cells(run) if {"head", "base"} <= set(run.observations["arm"]) else []
+    flagged = verdicts.flagged_cells(run) if {"head", "base"} <= set(run.observations["arm"]) else []
     if flagged and not interrupted:
         rounds = arguments.confirm_rounds
         if arguments.budget is not None:
@@ -393,8 +159,8 @@ def measure(session: Session, arguments: argparse.Namespace, out: Path) -> int:
                     f"The budget cut the confirmation from {arguments.confirm_rounds} rounds to {max(rounds, 0)}."
                 )
         if rounds >= stats.LEAST_VALUES:
-            say(f"confirming {len(flagged)} flagged cells in {rounds} fresh rounds")
-            wanted = gate.filter_of(run, flagged)
+            builds.say(f"confirming {len(flagged)} flagged cells in {rounds} fresh rounds")
+            wanted = verdicts.filter_of(run, flagged)
             options[0] = f"--rounds={rounds}"
             if arguments.seed is not None:
                 options[-1] = f"--seed={arguments.seed + 1}"
@@ -411,7 +177,7 @@ def measure(session: Session, arguments: argparse.Namespace, out: Path) -> int:
             fresh = results.load(confirm)
         except results.ResultsError:  # interrupted before its first row
             fresh = None
-    report = gate.make_report(
+    report = verdicts.make_report(
         run,
         fresh,
         margin=arguments.margin,
@@ -424,22 +190,22 @@ def measure(session: Session, arguments: argparse.Namespace, out: Path) -> int:
 
 
 def finish(
-    report: gate.Report, session: Session, folder: Path, arguments: argparse.Namespace, seconds: float
+    report: verdicts.Report, session: Session, folder: Path, arguments: argparse.Namespace, seconds: float
 ) -> None:
     """Writes, prints and keeps the report."""
     gate.write_report(report, folder)
-    text = gate.summary(report)
+    text = verdicts.summary(report)
     print(text, end="")
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        print("\n".join(gate.workflow_commands(report)))
+        print("\n".join(verdicts.workflow_commands(report)))
     if os.environ.get("GITHUB_STEP_SUMMARY"):
         with open(os.environ["GITHUB_STEP_SUMMARY"], "a", encoding="utf-8") as page:
             page.write(text)
     if not arguments.no_history and session.base.commit and session.head.commit and not report.interrupted:
         path = history.append(report, session.base.commit, session.head.commit, arguments.history)
         if path is not None:
-            say(f"appended to {path}")
-    say(f"{report.verdict} after {seconds:.0f} s; the report is in {folder}")
+            builds.say(f"appended to {path}")
+    builds.say(f"{report.verdict} after {seconds:.0f} s; the report is in {folder}")
     print(folder)
 
 
@@ -509,10 +275,12 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def find_builds(arguments: argparse.Namespace, repository: Repository) -> tuple[Build, Build]:
-    """Base and head, built. Throws Stop."""
-    base = built(arguments.base) if arguments.base is not None else None
-    head = built(arguments.head) if arguments.head is not None else None
+def find_builds(
+    arguments: argparse.Namespace, repository: builds.Repository
+) -> tuple[builds.Build, builds.Build]:
+    """Base and head, built. Throws builds.Stop."""
+    base = builds.built(arguments.base) if arguments.base is not None else None
+    head = builds.built(arguments.head) if arguments.head is not None else None
     # Name everything before building anything: a slip of the pen shall not cost minutes.
     base_commit = head_commit = ""
     base_name = head_name = ""
@@ -533,26 +301,26 @@ def find_builds(arguments: argparse.Namespace, repository: Repository) -> tuple[
             head_commit = repository.commit_of("HEAD")
             head_name = head_commit[:12]
     if base_commit and base_commit == head_commit:
-        say("base and head are the same commit: what differs is noise")
+        builds.say("base and head are the same commit: what differs is noise")
     if base is None:
-        base = build(repository, base_name, base_commit, is_base=True, jobs=arguments.jobs)
+        base = builds.build(repository, base_name, base_commit, is_base=True, jobs=arguments.jobs)
     if head is None:
-        head = build(repository, head_name, head_commit, is_base=False, jobs=arguments.jobs)
+        head = builds.build(repository, head_name, head_commit, is_base=False, jobs=arguments.jobs)
     if uncommitted:
         head = replace(head, commit="")  # nobody will find it again: no place for it in the history
     return base, head
 
 
-def find_sweep(name: str, head: Build) -> Path:
-    """The file of the sweep: head's own, else this tree's. Throws Stop(2)."""
+def find_sweep(name: str, head: builds.Build) -> Path:
+    """The file of the sweep: head's own, else this tree's. Throws builds.Stop(2)."""
     if name.endswith(".toml"):
         if not Path(name).is_file():
-            raise Stop(2, f"--sweep {name}: no such file")
+            raise builds.Stop(2, f"--sweep {name}: no such file")
         return Path(name).resolve()
     for top in (head.source, ROOT):
         if top is not None and (top / f"benchmarks/sweeps/{name}.toml").is_file():
             return (top / f"benchmarks/sweeps/{name}.toml").resolve()
-    raise Stop(2, f"unknown sweep '{name}': benchmarks/sweeps has no {name}.toml")
+    raise builds.Stop(2, f"unknown sweep '{name}': benchmarks/sweeps has no {name}.toml")
 
 
 def main(argv: Sequence[str], root: Path = ROOT) -> int:
@@ -564,17 +332,17 @@ def main(argv: Sequence[str], root: Path = ROOT) -> int:
             parser.error("rounds must be at least 1")
     except SystemExit as end:
         return int(end.code or 0)
-    repository = Repository(
+    repository = builds.Repository(
         root, Path(os.environ.get("NOISEFLOOR_REGRESS", root / "build/regress")).resolve()
     )
     try:
         base, head = find_builds(arguments, repository)
-        check_flags(base, head)
+        builds.check_flags(base, head)
         sweep = find_sweep(arguments.sweep, head)
         options = (f"--filter={arguments.filter}",) if arguments.filter else ()
         session = Session(choose_runner(head, arguments.runner), base, head, sweep, options)
-        say(f"base {base.name}: {base.program}")
-        say(f"head {head.name}: {head.program}")
+        builds.say(f"base {base.name}: {base.program}")
+        builds.say(f"head {head.name}: {head.program}")
         if arguments.instructions:
             started = time.monotonic()
             cells = session.cells(session.runner, sweep)
@@ -584,23 +352,18 @@ def main(argv: Sequence[str], root: Path = ROOT) -> int:
             finish(report, session, folder, argparse.Namespace(no_history=True), time.monotonic() - started)
             return report.status(strict=arguments.strict)
         return measure(session, arguments, arguments.out)
-    except Stop as stop:
-        say(str(stop))
+    except builds.Stop as stop:
+        builds.say(str(stop))
         return stop.status
     except instructions.Missing as missing:
-        say(str(missing))
+        builds.say(str(missing))
         return 3
     except results.ResultsError as error:
-        say(str(error))
+        builds.say(str(error))
         return error.status
     except OSError as error:
-        say(f"{error.filename or 'output'}: {error.strerror}")
+        builds.say(f"{error.filename or 'output'}: {error.strerror}")
         return 1
     except KeyboardInterrupt:
-        say("interrupted")
+        builds.say("interrupted")
         return 130
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… | head` ends it without a word
-    sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,7 @@
 """Promise: what docs/ADDING.md says is enough. Its blocks, put into a copy of the tree, build, are listed, and run.
 
 Usage: adding_test.py SOURCE [unittest arguments]: SOURCE is the top of the checkout. Standard library only; the figure
-is drawn by the interpreter that scripts/find_python finds.
+is drawn.
 SPDX-License-Identifier: MIT
 """
 
@@ -202,8 +202,7 @@ class AddingTest(unittest.TestCase):
         self.assertEqual({row["status"] for row in rows}, {"ok"})
         self.assertEqual({row["strategy"] for row in rows}, {"sequential", "strided", "std_thread"})
         tree = self.top / "tree"
-        python = self.command(str(tree / "scripts" / "find_python")).strip()
-        self.command(python, "-B", str(tree / "plots" / "all.py"), str(run), "--only", "uneven")
+        self.command(str(tree / "scripts" / "figures"), str(run), "--only", "uneven")
         picture = (run / "plots" / "uneven.svg").read_text(encoding="utf-8")
         self.assertIn("</svg>", picture)
         self.assertGreater((run / "plots" / "uneven.png").stat().st_size, 10_000)

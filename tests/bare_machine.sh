@@ -142,7 +142,7 @@ python3 -c 'import wave; w = wave.open("in.wav", "wb"); w.setparams((1, 2, 8000,
 noisefloor process in.wav out.wav
 [ "$(stat -c %s in.wav)" = "$(stat -c %s out.wav)" ] && ! cmp -s in.wav out.wav
 run=$(noisefloor run quick --rounds 1 --filter 'workload=spin.*strategy=(sequential|openmp),')
-python3 /usr/share/noisefloor/plots/report.py "$run" >/dev/null
+/usr/share/noisefloor/scripts/report "$run" >/dev/null
 grep -q '</html>' "$run/report.html"
 zcat -f /usr/share/man/man1/noisefloor-process.1* >page
 grep -q 'snr.*-db' page

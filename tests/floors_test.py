@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 
+import ast
 import re
 import sys
 import tempfile
@@ -56,6 +57,16 @@ FLOORS: dict[str, tuple[str, ...]] = {
 # What a person types may include everything.
 TOP_FLOOR = "harness/commands"
 
+# The same for Python, with the packages that each may import; scripts/ itself holds the commands.
+PYTHON_FLOORS: dict[str, tuple[str, ...]] = {
+    "scripts/reference": (),
+    "scripts/lib": (),
+    "plots/figures": ("plots", "scripts/lib"),
+    "plots": ("plots/figures", "scripts/lib"),
+    "scripts/studies": ("plots", "plots/figures", "scripts/lib", "scripts"),
+    "scripts": ("plots", "plots/figures", "scripts/lib"),
+}
+
 
 def floor_of(path: str) -> str:
     """The floor that a path relative to the top lies on; empty for none."""
@@ -86,6 +97,53 @@ def includes_upwards(top: Path) -> list[str]:
             if target and target != floor and floor != TOP_FLOOR and target not in FLOORS.get(floor, ()):
                 found.append(f"{name}:{number}: {floor or 'no floor'} must not see {target}: {included}")
     return found
+
+
+def python_floor_of(path: str) -> str:
+    return next((floor for floor in PYTHON_FLOORS if path.startswith(floor + "/")), "")
+
+
+def imports_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Each module of ours that a Python file imports, wherever in it, as a path without its ending."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            yield node.lineno, name.replace(".", "/")
+
+
+def python_imports_upwards(top: Path) -> list[str]:
+    """One line for each import of a floor that the importing floor does not stand on."""
+    found = []
+    for path in sorted([*(top / "scripts").rglob("*.py"), *(top / "plots").rglob("*.py")]):
+        name = path.relative_to(top).as_posix()
+        floor = python_floor_of(name)
+        for number, imported in imports_of(path):
+            target = python_floor_of(imported)
+            if target and target != floor and target not in PYTHON_FLOORS[floor]:
+                found.append(f"{name}:{number}: {floor} must not see {target}: {imported.replace('/', '.')}")
+    return found
+
+
+def python_circles(top: Path) -> list[str]:
+    """The modules that import each other in a circle."""
+    edges: dict[str, set[str]] = {}
+    for path in [*(top / "scripts").rglob("*.py"), *(top / "plots").rglob("*.py")]:
+        name = path.relative_to(top).as_posix().removesuffix(".py")
+        imported = {one for _, one in imports_of(path)}
+        edges[name] = {
+            one
+            for one in imported | {one.rpartition("/")[0] for one in imported}
+            if (top / f"{one}.py").exists()
+        }
+    while free := [name for name, targets in edges.items() if not targets & edges.keys()]:
+        for name in free:
+            del edges[name]
+    # What is left is in a circle, or stands on one.
+    return sorted(name for name in edges if any(name in targets for targets in edges.values()))
 
 
 def build_files(top: Path) -> list[Path]:
@@ -136,6 +194,12 @@ class Floors(unittest.TestCase):
     def test_no_floor_includes_one_that_it_does_not_stand_on(self) -> None:
         self.assertEqual(includes_upwards(TOP), [])
 
+    def test_no_python_module_imports_one_that_it_does_not_stand_on(self) -> None:
+        self.assertEqual(python_imports_upwards(TOP), [])
+
+    def test_no_python_modules_import_each_other(self) -> None:
+        self.assertEqual(python_circles(TOP), [])
+
     def test_every_source_is_named_in_a_build_file(self) -> None:
         self.assertEqual(orphans(TOP), [])
 
@@ -145,6 +209,7 @@ class Floors(unittest.TestCase):
     def test_there_is_something_to_look_at(self) -> None:
         self.assertTrue(list(sources(TOP, ".cpp")))
         self.assertTrue(all((TOP / floor).is_dir() for floor in (*FLOORS, TOP_FLOOR)))
+        self.assertTrue(all(list((TOP / floor).glob("*.py")) for floor in PYTHON_FLOORS))
 
 
 class FloorsAreSeenToBeBroken(unittest.TestCase):
@@ -181,6 +246,20 @@ class FloorsAreSeenToBeBroken(unittest.TestCase):
                 "benchmarks/d.cpp:1",
             ],
         )
+
+    def test_python_imports(self) -> None:
+        self.write("scripts/lib/a.py", "import json\nfrom plots import style\nfrom scripts.lib import b\n")
+        self.write("scripts/lib/b.py", "def f() -> None:\n    from scripts.lib.a import x\n")
+        self.write("scripts/gate.py", "from scripts.lib import a\nfrom scripts.studies import c\n")
+        self.write("scripts/studies/c.py", "from scripts import gate\n")
+        self.write("plots/style.py", "import scripts.gate\n")
+        places = [line.split(": ")[0] for line in python_imports_upwards(self.top)]
+        self.assertEqual(places, ["plots/style.py:1", "scripts/gate.py:2", "scripts/lib/a.py:2"])
+        self.assertTrue({"scripts/lib/a", "scripts/lib/b"} <= set(python_circles(self.top)))
+        self.write("scripts/lib/b.py", "")
+        self.write("scripts/gate.py", "from scripts.lib import b\n")
+        self.write("plots/style.py", "from scripts.lib import b\n")
+        self.assertEqual(python_circles(self.top), [])
 
     def test_orphans_and_globs(self) -> None:
         self.write("CMakeLists.txt", "add_subdirectory(kernels)\n")

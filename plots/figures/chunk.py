@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from plots import style
-from scripts.lib import results, stats
+from plots import layout, style
+from scripts.lib import naming, prose, results, stats
 
 NEAR = 1.05  # within 5% of the best: good enough
 PANEL_HEIGHT = 2.5  # inches
@@ -43,7 +43,7 @@ class Series:
 
 def series(launches: pd.DataFrame) -> list[Series]:
     """`launches`: results.launch_values of wall_ns, of one batch."""
-    names = style.label_series(launches, axis=("chunk_size",))
+    names = naming.label_series(launches, axis=("chunk_size",))
     found = []
     for label, rows in launches.groupby(names, sort=False):
         cells = {int(chunk): results.by_round(some) for chunk, some in rows.groupby("chunk_size", sort=True)}
@@ -53,7 +53,7 @@ def series(launches: pd.DataFrame) -> list[Series]:
         found.append(
             Series(strategy, str(label), list(cells), ratios, best, stats.median_interval(cells[best]))
         )
-    return sorted(found, key=lambda one: (style.strategy_rank(one.strategy), one.label))
+    return sorted(found, key=lambda one: (naming.strategy_rank(one.strategy), one.label))
 
 
 def best_chunk(rows: pd.DataFrame) -> int:
@@ -68,14 +68,14 @@ def describe_near(one: Series) -> str:
     return f"within 5%: {first:,} to {last:,}" if first < last else f"within 5%: only {first:,}"
 
 
-def lines_of(found: list[Series]) -> list[style.Line]:
+def lines_of(found: list[Series]) -> list[layout.Line]:
     return [
-        style.Line(
+        layout.Line(
             one.strategy,
             one.label,
             [float(chunk) for chunk in one.chunks],
             one.ratios,
-            (f"best: {one.best:,} ({style.duration(one.best_wall.median)})", describe_near(one)),
+            (f"best: {one.best:,} ({prose.duration(one.best_wall.median)})", describe_near(one)),
         )
         for one in found
     ]
@@ -85,27 +85,27 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     """One panel for each batch, one line for each strategy."""
     launches = results.launch_values(rows, "wall_ns")
     launches = launches[launches["chunk_size"].notna() & launches["round"].notna()]
-    batches = [(style.describe_batch(some.iloc[0]), series(some)) for _, some in style.batches(launches)]
+    batches = [(naming.describe_batch(some.iloc[0]), series(some)) for _, some in naming.batches(launches)]
     numbers = [ratio.n for _, found in batches for one in found for ratio in one.ratios]
     panels = [(heading, lines_of(found)) for heading, found in batches]
-    figure = style.new_figure()
-    grid = style.panels(
+    figure = layout.new_figure()
+    grid = layout.panels(
         figure,
         "Which chunk size is fastest, and how much does another one cost?",
         "Wall time over that of the same strategy's own best chunk size, paired by round: median and 95% interval by "
-        f"order statistics, {style.counts(numbers)} per point. The best is 1 by definition and, being picked from "
+        f"order statistics, {prose.counts(numbers)} per point. The best is 1 by definition and, being picked from "
         "these launches, a little flattered. Within 5%: the chunk sizes around the best whose median ratio is at most "
-        f"{NEAR}.{style.describe_source(run, rows)}",
-        [style.line_height(lines, PANEL_HEIGHT) for _, lines in panels],
+        f"{NEAR}.{prose.describe_source(run, rows)}",
+        [layout.line_height(lines, PANEL_HEIGHT) for _, lines in panels],
         left=0.75,
-        right=style.label_margin([one.texts for _, lines in panels for one in lines]),
+        right=layout.label_margin([one.texts for _, lines in panels for one in lines]),
     )
     for i, (heading, lines) in enumerate(panels):
         draw_batch(figure.add_subplot(grid[i]), heading, lines)
     figure.data = pd.DataFrame(
         [
             {"batch": heading, "series": one.label, "chunk_size": chunk}
-            | style.point(ratio, "time_over_best")
+            | layout.point(ratio, "time_over_best")
             for heading, found in batches
             for one in found
             for chunk, ratio in zip(one.chunks, one.ratios)
@@ -114,24 +114,24 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     return figure
 
 
-def draw_batch(axes: Any, heading: str, lines: list[style.Line]) -> None:
+def draw_batch(axes: Any, heading: str, lines: list[layout.Line]) -> None:
     chunks = sorted({int(chunk) for one in lines for chunk in one.xs})
-    low, high = style.bounds([ratio for one in lines for ratio in one.ys])
+    low, high = layout.bounds([ratio for one in lines for ratio in one.ys])
     axes.set_xscale("log", base=2)
     axes.set_xlim(chunks[0] / 1.25, chunks[-1] * 1.25)
     if high > 6:  # what costs many times as much would press the rest into one line
         axes.set_yscale("log")
         axes.set_ylim(min(0.9, low / 1.05), high * 1.15)
-        style.set_log_axis(axes.yaxis, style.log_ticks(0.5, high * 1.15))
+        layout.set_log_axis(axes.yaxis, layout.log_ticks(0.5, high * 1.15))
     else:
         span = max(1.2, high) - 1
         axes.set_ylim(min(1 - 0.12 * span, low - 0.03 * span), 1 + 1.1 * span)
     axes.axhspan(1, NEAR, color=style.BAND, zorder=0)
-    style.note(axes, chunks[:2], NEAR, "within 5% of the best")
+    layout.note(axes, chunks[:2], NEAR, "within 5% of the best")
     axes.grid(axis="y")
-    style.draw_lines(axes, lines)
-    style.set_log_axis(axes.xaxis, chunks)
+    layout.draw_lines(axes, lines)
+    layout.set_log_axis(axes.xaxis, chunks)
     axes.set_xlabel("chunk size, tasks")
     axes.set_ylabel("time / best time")
     axes.set_title(heading, loc="left", fontsize=style.SIZE["panel"])
-    style.label_lines(axes, lines)
+    layout.label_lines(axes, lines)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from plots import style
-from scripts.lib import results, stats
+from plots import layout, style
+from scripts.lib import naming, prose, results, stats
 
 
 def cpu_time(rows: pd.DataFrame) -> pd.DataFrame:
@@ -26,40 +26,40 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         raise results.ResultsError("no launch says how much CPU it took (cpu_percent)")
     taken = cpu_time(rows)
     batches, data = [], []
-    for _, some in style.batches(busy):
-        heading = style.describe_batch(some.iloc[0])
-        names = style.describe_cells(some)
+    for _, some in naming.batches(busy):
+        heading = naming.describe_batch(some.iloc[0])
+        names = naming.describe_cells(some)
         lines = []
-        for first, launches in style.rank_cells(some):
+        for first, launches in naming.rank_cells(some):
             used = stats.median_interval(launches["value"] / 100)
             own = taken[taken["cell_id"] == first["cell_id"]]
             time = stats.median_interval(own["value"])
             label = str(names[launches.index[0]])
             lines.append(
-                style.Row(
+                layout.Row(
                     label,
                     first["strategy"],
                     (
-                        style.Dot(used, style.interval(used), float(first["workers"])),
-                        style.Dot(time, style.time_text(time)),
+                        layout.Dot(used, prose.interval(used), float(first["workers"])),
+                        layout.Dot(time, prose.time_text(time)),
                     ),
                 )
             )
             point = {"batch": heading, "cell": label, "workers": first["workers"]}
-            data.append(point | style.point(used, "busy_cpus") | {"cpu_ns": time.median})
+            data.append(point | layout.point(used, "busy_cpus") | {"cpu_ns": time.median})
         batches.append((heading, lines))
-    figure = style.new_figure()
-    style.dot_panels(
+    figure = layout.new_figure()
+    layout.dot_panels(
         figure,
         "How many CPUs does each strategy keep busy, and for how much CPU time?",
         "CPUs kept busy: CPU time over wall time; grey tick: as many as there are workers. Below it, workers wait. CPU "
         "time: user and system together, per iteration, of all workers: more than sequential takes is the price of "
         "sharing, or a wait that spins. Median and 95% interval by order statistics, "
-        f"{style.counts([int(point['n']) for point in data])} per line.{style.describe_source(run, rows)}",
+        f"{prose.counts([int(point['n']) for point in data])} per line.{prose.describe_source(run, rows)}",
         batches,
         [
-            style.Column("CPUs kept busy"),
-            style.Column("CPU time per iteration", unit=style.unit_of),
+            layout.Column("CPUs kept busy"),
+            layout.Column("CPU time per iteration", unit=prose.unit_of),
         ],
     )
     figure.data = pd.DataFrame(data)

@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from plots import style
-from scripts.lib import results, stats
+from plots import layout, style
+from scripts.lib import naming, prose, results, stats
 
 MEASURES = ("wall_ns", "first_result_ns", "peak_rss_bytes")
-TEXTS = (style.time_text, style.time_text, style.size_text)
-BATCH = (*style.BATCH, "chunk_size")
+TEXTS = (prose.time_text, prose.time_text, prose.size_text)
+BATCH = (*naming.BATCH, "chunk_size")
 
 
 def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
@@ -23,10 +23,10 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     values = {name: results.launch_values(rows, name) for name in MEASURES}
     launches = values["wall_ns"]
     batches, data = [], []
-    for _, some in style.batches(launches, BATCH):
+    for _, some in naming.batches(launches, BATCH):
         first = some.iloc[0]
         chunk = first["chunk_size"]
-        heading = style.describe_batch(first) + ("" if pd.isna(chunk) or chunk == 1 else f", chunk {chunk}")
+        heading = naming.describe_batch(first) + ("" if pd.isna(chunk) or chunk == 1 else f", chunk {chunk}")
         lines = []
         for cell, own in sorted(
             ((own.iloc[0], own) for _, own in some.groupby("cell_id", sort=False)),
@@ -38,27 +38,27 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
             ]
             label = f"{cell['strategy']} · {cell['delivery']}{detail(cell, some)}"
             dots = [
-                style.Dot(value, text(value) if value.n else "not measured here")
+                layout.Dot(value, text(value) if value.n else "not measured here")
                 for value, text in zip(estimates, TEXTS)
             ]
-            lines.append(style.Row(label, str(cell["strategy"]), tuple(dots), str(cell["delivery"])))
-            point = {"batch": heading, "cell": label} | style.point(estimates[0], "wall_ns")
+            lines.append(layout.Row(label, str(cell["strategy"]), tuple(dots), str(cell["delivery"])))
+            point = {"batch": heading, "cell": label} | layout.point(estimates[0], "wall_ns")
             medians = [value.median if value.n else math.nan for value in estimates[1:]]
             data.append(point | dict(zip(MEASURES[1:], medians)))
         batches.append((heading, lines))
-    figure = style.new_figure()
-    style.dot_panels(
+    figure = layout.new_figure()
+    layout.dot_panels(
         figure,
         "What does each delivery cost in time, until the first result, and in memory?",
         "collected: all results at the end; ordered: in the order of the tasks, as soon as those before are there; "
         "unordered: as they are done. Peak memory is that of all processes of the launch, shared pages counted in each. "
-        f"Median and 95% interval by order statistics, {style.counts([int(point['n']) for point in data])} per line."
-        f"{style.describe_source(run, rows)}",
+        f"Median and 95% interval by order statistics, {prose.counts([int(point['n']) for point in data])} per line."
+        f"{prose.describe_source(run, rows)}",
         batches,
         [
-            style.Column("time", unit=style.unit_of),
-            style.Column("to the first result", unit=style.unit_of),
-            style.Column("peak memory", unit=style.size_unit),
+            layout.Column("time", unit=prose.unit_of),
+            layout.Column("to the first result", unit=prose.unit_of),
+            layout.Column("peak memory", unit=prose.size_unit),
         ],
     )
     figure.data = pd.DataFrame(data)
@@ -68,7 +68,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
 def rank(cell: Any) -> tuple[Any, ...]:
     order = ("collected", "ordered", "unordered")
     place = order.index(cell["delivery"]) if cell["delivery"] in order else len(order)
-    return (style.strategy_rank(cell["strategy"]), int(cell["workers"]), place, cell["cell_id"])
+    return (naming.strategy_rank(cell["strategy"]), int(cell["workers"]), place, cell["cell_id"])
 
 
 def detail(cell: Any, others: pd.DataFrame) -> str:
@@ -79,4 +79,4 @@ def detail(cell: Any, others: pd.DataFrame) -> str:
         for name in ("workers", "schedule", "ship", "transport", "pool")
         if same[name].nunique(dropna=False) > 1
     ]
-    return "".join(style.describe(name, cell[name]) for name in differing)
+    return "".join(naming.describe(name, cell[name]) for name in differing)

@@ -6,16 +6,15 @@ SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from plots import style
+from plots import layout, style
 
-if TYPE_CHECKING:
-    from scripts.gate import CellVerdict, Report
+from scripts.lib.verdicts import MARKS, CellVerdict, Report, headline, ordered, percent
 
 # Marker and colour (Okabe and Ito) by verdict; the word stands beside each line.
 LOOKS: Final = {
@@ -30,12 +29,10 @@ ROW: Final = 0.24  # inches
 
 def draw(report: Report) -> Figure:
     """One line per cell, grouped by verdict, worst first; cells without a change are told below."""
-    from scripts.gate import MARKS, headline, ordered, percent
-
     cells = ordered(report.cells)
     drawn = [line for line in cells if line.effect is not None and math.isfinite(line.effect)]
     others = [line for line in cells if line not in drawn]
-    figure = style.new_figure()
+    figure = layout.new_figure()
     what = "instructions" if report.measure == "instructions" else "time"
     caption = (
         f"Change of {what}, head against base: median ratio within each round, with its 95% interval by order statistics; "
@@ -45,12 +42,12 @@ def draw(report: Report) -> Figure:
     if others:
         caption += " Not drawn: " + "; ".join(f"{line.label} ({line.verdict})" for line in others) + "."
     names = [f"{line.label}" for line in drawn]
-    left = max((style.text_width(name, style.SIZE["text"]) for name in names), default=1.0) + 0.35
+    left = max((layout.text_width(name, style.SIZE["text"]) for name in names), default=1.0) + 0.35
     texts = [
         f"{MARKS[line.verdict]} {line.verdict}  {percent(line.effect)}  n = {line.rounds}" for line in drawn
     ]
-    right = max((style.text_width(text, style.SIZE["text"], bold=True) for text in texts), default=1.0) + 0.3
-    grid = style.panels(
+    right = max((layout.text_width(text, style.SIZE["text"], bold=True) for text in texts), default=1.0) + 0.3
+    grid = layout.panels(
         figure, headline(report), caption, [max(1, len(drawn)) * ROW + 0.2], left=min(left, 4.2), right=right
     )
     axes = figure.add_subplot(grid[0])

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from matplotlib.figure import Figure
 
-from plots import style
+from plots import layout, style
 from scripts.lib import stats
 
 # Colour, marker and dash by method, in the order of the study's table; what is further down is not drawn as a curve.
@@ -29,10 +29,10 @@ def draw(study: Mapping[str, Any]) -> Figure:
     injected = methods[0]["injected"]
     cells = list(dict.fromkeys(one["cell_id"] for one in injected))
     count = methods[0]["null"]["sessions"]
-    figure = style.new_figure()
+    figure = layout.new_figure()
     names = [entry["name"] for entry in methods]
-    left = max(style.text_width(name, style.SIZE["text"]) for name in names) + 0.3
-    grid = style.panels(
+    left = max(layout.text_width(name, style.SIZE["text"]) for name in names) + 0.3
+    grid = layout.panels(
         figure,
         "How often each method cries wolf, and what it finds",
         f"Above: share of {count:,} sessions of identical builds ({len(study['cells'])} cells) in which a cell is called "

@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from plots import style
-from scripts.lib import results, stats
+from plots import layout, style
+from scripts.lib import naming, prose, results, stats
 
 MARGIN: Final = 1.4  # of the axis of durations beyond the first and the last
 PANEL_HEIGHT = 3.3  # inches
@@ -52,7 +52,7 @@ def series(launches: pd.DataFrame) -> list[Series]:
         ]
     )
     others = launches[~sequential & launches["task_ns"].notna()]
-    others = others.assign(label=style.label_series(others, axis=("task_size", "tasks", "workers")))
+    others = others.assign(label=naming.label_series(others, axis=("task_size", "tasks", "workers")))
     paired = others.merge(yardsticks, on=[*YARDSTICK, "round"], how="inner")
     if not len(paired):
         return []
@@ -76,7 +76,7 @@ def series(launches: pd.DataFrame) -> list[Series]:
         matrix = rows.pivot(index="round", columns="task_size", values="efficiency")[
             [size for size, _ in points]
         ]
-        name = str(label) + (style.describe("workers", workers) if paired["workers"].nunique() > 1 else "")
+        name = str(label) + (naming.describe("workers", workers) if paired["workers"].nunique() > 1 else "")
         found.append(
             Series(
                 str(rows["strategy"].iloc[0]),
@@ -90,7 +90,7 @@ def series(launches: pd.DataFrame) -> list[Series]:
                 speed_ups[-1],
             )
         )
-    return sorted(found, key=lambda one: (style.strategy_rank(one.strategy), one.label))
+    return sorted(found, key=lambda one: (naming.strategy_rank(one.strategy), one.label))
 
 
 def describe_metg(metg: stats.Metg) -> str:
@@ -98,13 +98,13 @@ def describe_metg(metg: stats.Metg) -> str:
     if metg.kind == "unreached":
         return "METG unreached"
     at_most = "≤ " if metg.kind == "at_most" else ""
-    text = f"METG {at_most}{style.duration(metg.ns)}"
+    text = f"METG {at_most}{prose.duration(metg.ns)}"
     if np.isnan(metg.low):
         return f"{text} ({metg.rounds} rounds: no interval)"
     if metg.kind == "at_most" and metg.high == metg.low:
         return text
-    high = "unreached" if np.isinf(metg.high) else style.duration(metg.high)
-    return f"{text} [{style.duration(metg.low)}, {high}]"
+    high = "unreached" if np.isinf(metg.high) else prose.duration(metg.high)
+    return f"{text} [{prose.duration(metg.low)}, {high}]"
 
 
 def floor_ns(rows: pd.DataFrame) -> stats.Estimate | None:
@@ -132,28 +132,28 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         )
     floor = floor_ns(rows)
     numbers = [e.n for _, lines in found for one in lines for e in one.efficiency]
-    figure = style.new_figure()
+    figure = layout.new_figure()
     texts = [line.texts for _, lines in found for line in map(line_of, lines)]
-    grid = style.panels(
+    grid = layout.panels(
         figure,
         "From which task size on is a parallel strategy worth it?",
         "Efficiency: tasks · sequential time per task / (workers · wall time), both of the same round; median and 95% "
-        f"interval by order statistics, {style.counts(numbers)} per point. METG: the smallest task that still reaches "
+        f"interval by order statistics, {prose.counts(numbers)} per point. METG: the smallest task that still reaches "
         "the threshold, interpolated, with its 95% interval as a bar on the threshold. Break-even: the "
         "same for being as fast as sequential. Ring: the smallest task measured from which on the speed-up's interval lies "
         "above 1."
         f"{describe_floor(floor, found)}{max((describe_cut(lines) for _, lines in found), key=len)}"
-        f"{style.describe_source(run, rows)}",
-        [style.line_height([line_of(one) for one in lines], PANEL_HEIGHT) for _, lines in found],
+        f"{prose.describe_source(run, rows)}",
+        [layout.line_height([line_of(one) for one in lines], PANEL_HEIGHT) for _, lines in found],
         left=0.75,
-        right=style.label_margin(texts),
+        right=layout.label_margin(texts),
     )
     for i, (heading, lines) in enumerate(found):
         draw_panel(figure.add_subplot(grid[i]), heading, lines, floor)
     figure.data = pd.DataFrame(
         [
             {"workload": heading, "series": one.label, "workers": one.workers, "task_ns": task_ns}
-            | style.point(estimate, "efficiency")
+            | layout.point(estimate, "efficiency")
             for heading, lines in found
             for one in lines
             for task_ns, estimate in zip(one.task_ns, one.efficiency)
@@ -171,15 +171,15 @@ def describe_floor(floor: stats.Estimate | None, found: list[tuple[str, list[Ser
     if floor is None:
         return ""
     hatched = any(is_visible(floor, lines) for _, lines in found)
-    return f" The harness itself takes at most {style.interval(floor)} ns per task{' (hatched)' if hatched else ''}."
+    return f" The harness itself takes at most {prose.interval(floor)} ns per task{' (hatched)' if hatched else ''}."
 
 
-def line_of(one: Series) -> style.Line:
-    return style.Line(
+def line_of(one: Series) -> layout.Line:
+    return layout.Line(
         one.strategy,
         one.label,
         [ns / 1e3 for ns in one.task_ns],
-        [style.scaled(e, 0.01) for e in one.efficiency],
+        [layout.scaled(e, 0.01) for e in one.efficiency],
         (describe_metg(one.metg), describe_break_even(one)),
     )
 
@@ -198,7 +198,7 @@ def describe_cut(lines: list[Series]) -> str:
 
 def draw_panel(axes: Any, heading: str, lines: list[Series], floor: stats.Estimate | None = None) -> None:
     drawn = [line_of(one) for one in lines]
-    marks = style.line_marks(drawn)
+    marks = layout.line_marks(drawn)
     every = [x for one in drawn for x in one.xs]
     low, high = min(every) / MARGIN, max(every) * MARGIN
     axes.set_xscale("log")
@@ -219,7 +219,7 @@ def draw_panel(axes: Any, heading: str, lines: list[Series], floor: stats.Estima
         reference(axes, coarse, threshold, "--", f"METG threshold {threshold:.0f}%{suffix}")
         if workers > 1:
             reference(axes, coarse, 100 / workers, ":", f"as fast as sequential{suffix}")
-    style.draw_lines(axes, drawn)
+    layout.draw_lines(axes, drawn)
     for one, line in zip(lines, drawn):
         mark = marks[line.strategy, line.label]
         if one.metg.kind == "reached" and not np.isnan(one.metg.low):
@@ -230,19 +230,19 @@ def draw_panel(axes: Any, heading: str, lines: list[Series], floor: stats.Estima
             at = one.task_ns.index(one.surely_faster_ns)
             axes.plot([line.xs[at]], [line.ys[at].median], marker="o", markersize=14, markerfacecolor="none",
                       markeredgecolor=mark.color, zorder=4)  # fmt: skip
-    style.set_log_axis(axes.xaxis, style.log_ticks(low, high))
+    layout.set_log_axis(axes.xaxis, layout.log_ticks(low, high))
     axes.set_xlabel("task granularity: time of one task alone, µs")
     axes.set_ylabel("efficiency, %")
     axes.set_title(heading, loc="left", fontsize=style.SIZE["panel"])
-    style.label_lines(axes, drawn)
+    layout.label_lines(axes, drawn)
 
 
 def describe_break_even(one: Series) -> str:
     if one.pays.kind == "unreached":
         return "break-even unreached"
-    return f"break-even {'≤ ' if one.pays.kind == 'at_most' else ''}{style.duration(one.pays.ns)}"
+    return f"break-even {'≤ ' if one.pays.kind == 'at_most' else ''}{prose.duration(one.pays.ns)}"
 
 
 def reference(axes: Any, xs: list[float], y: float, dash: str, text: str) -> None:
     axes.axhline(y, color=style.MUTED, linestyle=dash, linewidth=1, zorder=1)
-    style.note(axes, xs, y, text)
+    layout.note(axes, xs, y, text)

@@ -6,16 +6,15 @@ SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from matplotlib.figure import Figure
 
-from plots import style
+from plots import layout, style
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from scripts.history import Entry, Point, Shift
+from scripts.lib import verdicts
+from scripts.lib.history import Entry, Point, Shift, by_cell, chain, shifts
 
 SLOWER: Final = "#D55E00"
 FASTER: Final = "#0072B2"
@@ -24,15 +23,12 @@ COLUMNS: Final = 2
 
 def draw(entries: Sequence[Entry]) -> Figure:
     """One small panel per cell; all share the axis of sessions."""
-    from scripts import gate
-    from scripts.history import by_cell, chain, shifts
-
     cells = by_cell(entries)
-    names = gate.labels(gate.parse_cell(lines[0].cell) for lines in cells.values())
+    names = verdicts.labels(verdicts.parse_cell(lines[0].cell) for lines in cells.values())
     stamps = sorted({entry.utc for entry in entries})
     rows = math.ceil(len(cells) / COLUMNS)
-    figure = style.new_figure()
-    grid = style.panels(
+    figure = layout.new_figure()
+    grid = layout.panels(
         figure,
         f"Time over {len(stamps)} sessions, against each chain's first base",
         "Each point is a session: its head's time as the chain of ratios head / base since the first base, with the 95% "

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from plots import style
-from scripts.lib import results, stats
+from plots import layout, style
+from scripts.lib import naming, prose, results, stats
 
 # The order of the program's table, widest first; any other kernel follows.
 KERNELS = ("avx512", "avx2", "neon64", "omp_simd", "scalar", "naive")
@@ -22,8 +22,8 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     """Two panels for each batch: time per sample, and how much faster than the naive kernel."""
     launches = results.launch_values(rows, "wall_ns")
     batches, data = [], []
-    for _, some in style.batches(launches, [*style.BATCH, "strategy", "workers"]):
-        heading = style.describe_batch(some.iloc[0])
+    for _, some in naming.batches(launches, [*naming.BATCH, "strategy", "workers"]):
+        heading = naming.describe_batch(some.iloc[0])
         naive = some[some["kernel"] == "naive"]
         naive = naive[naive["cell_id"] == naive["cell_id"].iloc[0]] if len(naive) else naive
         lines = []
@@ -38,23 +38,23 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
                 ratio = stats.speed_up(results.by_round(naive), results.by_round(own))
             text = "1 by definition" if kernel == "naive" else "no naive to compare"
             if ratio is not None:
-                text = f"×{style.interval(ratio, style.ratio)}"
-            dots = (style.Dot(time, f"{style.interval(time)} ns"), style.Dot(ratio, text))
+                text = f"×{prose.interval(ratio, prose.ratio)}"
+            dots = (layout.Dot(time, f"{prose.interval(time)} ns"), layout.Dot(ratio, text))
             # One strategy for each place: the mark of a kernel is that of its place in the table.
-            lines.append(style.Row(kernel, style.STRATEGIES[rank(kernel)[0]], dots))
-            point = {"batch": heading, "kernel": kernel} | style.point(time, "ns_per_sample")
+            lines.append(layout.Row(kernel, naming.STRATEGIES[rank(kernel)[0]], dots))
+            point = {"batch": heading, "kernel": kernel} | layout.point(time, "ns_per_sample")
             data.append(point | {"times_naive": ratio.median if ratio is not None else float("nan")})
         batches.append((heading, lines))
-    figure = style.new_figure()
-    style.dot_panels(
+    figure = layout.new_figure()
+    layout.dot_panels(
         figure,
         "How fast is each kernel, in memory and inside the ETL?",
         "Wall time over tasks × samples per task, one worker unless said otherwise. The ETL's time holds reading and "
         "writing too, which no kernel makes faster. Median and 95% interval by order statistics, "
-        f"{style.counts([int(point['n']) for point in data])} per line; how much faster: naive / kernel, paired by "
-        f"round.{style.describe_source(run, rows)}",
+        f"{prose.counts([int(point['n']) for point in data])} per line; how much faster: naive / kernel, paired by "
+        f"round.{prose.describe_source(run, rows)}",
         batches,
-        [style.Column("ns per sample"), style.Column("times as fast as naive")],
+        [layout.Column("ns per sample"), layout.Column("times as fast as naive")],
     )
     figure.data = pd.DataFrame(data)
     return figure

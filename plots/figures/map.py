@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.patches import Rectangle
 
-from plots import style
-from scripts.lib import results, stats
+from plots import layout, style
+from scripts.lib import naming, prose, results, stats
 
 CELL_HEIGHT = 0.52  # inches
 
@@ -37,7 +37,7 @@ def places(launches: pd.DataFrame) -> list[Place]:
     """`launches`: results.launch_values of wall_ns, of one workload. Of a strategy measured in several ways each way
     takes part by itself. A tie: the interval of the ratio to the winner includes 1, or there is none."""
     launches = launches[launches["round"].notna() & launches["task_ns"].notna()]
-    names = style.label_series(launches, axis=("tasks", "task_size", "workers"))
+    names = naming.label_series(launches, axis=("tasks", "task_size", "workers"))
     found = []
     for (tasks, size), some in launches.groupby(["tasks", "task_size"], sort=True):
         table = some.assign(log=np.log(some["value"])).pivot_table(
@@ -80,11 +80,11 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     if not found:
         raise results.ResultsError("no launch of the map has a round and a task duration")
     winners = {(place.strategy, place.label) for _, grid in found for place in grid}
-    order = sorted(winners, key=lambda pair: (style.strategy_rank(pair[0]), pair[1]))
+    order = sorted(winners, key=lambda pair: (naming.strategy_rank(pair[0]), pair[1]))
     marks = style.marks(order)
     tried = len({one for _, some in launches.groupby("strategy") for one in [some["strategy"].iloc[0]]})
-    figure = style.new_figure()
-    page = style.panels(
+    figure = layout.new_figure()
+    page = layout.panels(
         figure,
         "Which strategy wins where?",
         f"The fastest of {tried} strategies for each number of tasks and each duration of one task alone; the number says "
@@ -92,7 +92,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         "interval of that ratio, paired by round, includes 1 (or there are too few rounds to tell); + n: so many more are "
         "tied. The best of several is picked from the launches that it is compared in; "
         + (f"{len(lost)} cells of which a launch failed take no part; " if lost else "")
-        + f"{style.counts([place.wall.n for _, grid in found for place in grid])} per strategy and place.{style.describe_source(run, rows)}",
+        + f"{prose.counts([place.wall.n for _, grid in found for place in grid])} per strategy and place.{prose.describe_source(run, rows)}",
         [CELL_HEIGHT * len({place.tasks for place in grid}) for _, grid in found],
         left=0.95,
         right=0.3,
@@ -103,7 +103,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         [
             {"workload": heading, "tasks": place.tasks, "task_ns": place.task_ns, "fastest": place.label}
             | {"wall_ns": place.wall.median}
-            | style.point(place.margin, "next_best_over_it")
+            | layout.point(place.margin, "next_best_over_it")
             | {"tied": ", ".join(place.ties[1:])}
             for heading, grid in found
             for place in grid
@@ -142,7 +142,7 @@ def draw_panel(axes: Any, heading: str, grid: list[Place], marks: dict[tuple[str
         others = f" + {len(place.ties) - 1}" if len(place.ties) > 1 else ""
         text = place.label + others
         ratio = (
-            f"×{style.ratio(place.margin.median)}" if place.margin is not None and place.margin.n else "alone"
+            f"×{prose.ratio(place.margin.median)}" if place.margin is not None and place.margin.n else "alone"
         )
         axes.plot(
             [x - 0.40], [y], marker=marks[place.strategy, place.label].marker, color=style.INK, markersize=4
@@ -152,7 +152,7 @@ def draw_panel(axes: Any, heading: str, grid: list[Place], marks: dict[tuple[str
                   color=style.INK, linespacing=1.25)  # fmt: skip
     axes.set_xlim(-0.5, len(sizes) - 0.5)
     axes.set_ylim(-0.5, len(counts) - 0.5)
-    axes.set_xticks(range(len(sizes)), [style.duration(float(durations[size])) for size in sizes])
+    axes.set_xticks(range(len(sizes)), [prose.duration(float(durations[size])) for size in sizes])
     axes.set_yticks(range(len(counts)), [f"{count:,}" for count in counts])
     axes.tick_params(length=0)
     for spine in axes.spines.values():

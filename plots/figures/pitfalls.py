@@ -11,9 +11,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from plots import style
-from scripts import pitfalls
-from scripts.lib import results, stats
+from plots import layout, style
+from scripts.lib import pitfalls, prose, results, stats
 
 ROW_HEIGHT = 0.27  # inches
 TICK = "#B8C8D8"
@@ -26,19 +25,19 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     found = pitfalls.findings(list(facts.values()), rows)
     if not found:
         raise results.ResultsError(f"{run.path}: no rows of a pitfall that its pitfalls.json knows")
-    figure = style.new_figure()
+    figure = layout.new_figure()
     here = sum(one.verdict.startswith(SHOWN) for one in found)
     counts = [one.ratio.n for one in found if one.ratio is not None and one.ratio.n]
-    grid = style.panels(
+    grid = layout.panels(
         figure,
         f"Which ways to lose exist here? {here} of {len(found)} pitfalls show",
         "Bad variant over its cure, in the measure in which the harm shows (wall time unless the name says otherwise), paired by "
-        f"round; median and 95% interval by order statistics, {style.counts(counts)} per line. Pale band or tick: what others saw. "
+        f"round; median and 95% interval by order statistics, {prose.counts(counts)} per line. Pale band or tick: what others saw. "
         "Filled: reproduced, the interval lies above 1. Dotted: no difference. What hangs or is wrong has no ratio. "
-        f"{style.describe_machine(run, rows)}",
+        f"{prose.describe_machine(run, rows)}",
         [ROW_HEIGHT * (len(found) + 0.6)],
-        left=0.35 + max(style.text_width(label(facts[one.name]), style.SIZE["text"]) for one in found),
-        right=0.4 + max(style.text_width(words(one), style.SIZE["small"]) for one in found),
+        left=0.35 + max(layout.text_width(label(facts[one.name]), style.SIZE["text"]) for one in found),
+        right=0.4 + max(layout.text_width(words(one), style.SIZE["small"]) for one in found),
     )
     draw_lines(figure.add_subplot(grid[0, 0]), facts, found)
     nothing = stats.Estimate(math.nan, math.nan, math.nan, 0)
@@ -92,7 +91,7 @@ def draw_lines(axes: Any, facts: dict[str, dict[str, Any]], found: list[pitfalls
             continue
         filled = one.verdict.startswith(SHOWN)
         axes.errorbar(
-            [one.ratio.median], [y], xerr=style.bars([one.ratio]), color=color, marker="o",
+            [one.ratio.median], [y], xerr=layout.bars([one.ratio]), color=color, marker="o",
             markerfacecolor=color if filled else "white", capsize=3, linestyle="none", zorder=3,
         )  # fmt: skip
         ends.append(one.ratio.median)

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from plots import style
-from scripts.lib import results, stats
+from plots import layout, style
+from scripts.lib import prose, results, stats
 
 PANEL_HEIGHT = 3.2  # inches
 FAR = 5.0  # robust standard deviations from the cell's median: an outlier
@@ -51,9 +51,9 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         raise results.ResultsError("no launch has a wall time")
     dirty, outlier = launches["dirty"].to_numpy(bool), launches["outlier"].to_numpy(bool)
     spread = stats.median_interval(100 * launches.drop_duplicates(["sweep", "cell_id"])["deviation"])
-    figure = style.new_figure()
+    figure = layout.new_figure()
     lost = rows[rows["status"] != "ok"][list(results.LAUNCH)].drop_duplicates()
-    grid = style.panels(
+    grid = layout.panels(
         figure,
         "How quiet was the machine while this run was made?",
         f"Each point is a launch: its wall time over the median of its cell, in the order of execution. {len(launches):,} "
@@ -61,7 +61,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         f"{100 * outlier.mean():.1f}% outliers (more than {FAR:.0f} robust standard deviations and 5% from the median of the "
         f"cell; they count). The middle cell's launches spread by {spread.median:.1f}% (1.4826 × MAD). {len(lost):,} launches "
         f"have no value. A slope or a step in all points is the machine, not a strategy: comparisons within a round "
-        f"do not see it.{style.describe_source(run, rows)}",
+        f"do not see it.{prose.describe_source(run, rows)}",
         [PANEL_HEIGHT],
         left=0.8,
         right=1.75,

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from plots import style
-from scripts.lib import results, stats
+from plots import layout, style
+from scripts.lib import naming, prose, results, stats
 
 STAGES = ("extract", "transform", "load")
 COLORS = ("#0072B2", "#E69F00", "#009E73")
@@ -39,9 +39,9 @@ def entries(rows: pd.DataFrame) -> list[Entry]:
         launches = launches.merge(one[[*key, "value"]].rename(columns={"value": stage}), on=key)
     if not len(launches):
         return []
-    names = style.describe_cells(launches)
+    names = naming.describe_cells(launches)
     found = []
-    for first, own in style.rank_cells(launches):
+    for first, own in naming.rank_cells(launches):
         workers = own["workers"].astype(float).to_numpy()
         wall = own["value"].to_numpy()
         each = [own[stage].to_numpy() / workers for stage in STAGES]
@@ -61,33 +61,33 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     """One panel for each batch, one bar for each cell."""
     rows = rows[rows["workload"].isin(["etl", "copy"]) | rows["extract_ns"].notna()]
     found = []
-    for _, some in rows.groupby(["sweep", *style.BATCH], sort=False, dropna=False):
+    for _, some in rows.groupby(["sweep", *naming.BATCH], sort=False, dropna=False):
         lines = entries(some)
         if lines:
-            found.append((style.describe_batch(some.iloc[0]), lines))
+            found.append((naming.describe_batch(some.iloc[0]), lines))
     if not found:
         raise style.NothingToShow(
             "no launch says how long its stages took (extract_ns, transform_ns, load_ns)"
         )
     every = [entry for _, lines in found for entry in lines]
-    figure = style.new_figure()
-    grid = style.panels(
+    figure = layout.new_figure()
+    grid = layout.panels(
         figure,
         "Where does the time go: reading, adding noise, writing, or none of them?",
         "Time that tasks spent in each stage, summed over workers and divided by them; the empty part is wall time in no "
         "stage: handing out, delivering, waiting for the last worker. A bar longer than its tick: stages overlapped. "
-        f"Medians, {style.counts([entry.wall.n for entry in every])} per bar; at the right the share of each stage and of "
-        f"the rest in the wall time.{style.describe_source(run, rows)}",
-        [style.ROW_HEIGHT * (len(lines) + 0.4) for _, lines in found],
-        left=0.35 + max(style.text_width(entry.label, style.SIZE["text"]) for entry in every),
-        right=0.3 + max(style.text_width(shares(entry), style.SIZE["small"]) for entry in every),
+        f"Medians, {prose.counts([entry.wall.n for entry in every])} per bar; at the right the share of each stage and of "
+        f"the rest in the wall time.{prose.describe_source(run, rows)}",
+        [layout.ROW_HEIGHT * (len(lines) + 0.4) for _, lines in found],
+        left=0.35 + max(layout.text_width(entry.label, style.SIZE["text"]) for entry in every),
+        right=0.3 + max(layout.text_width(shares(entry), style.SIZE["small"]) for entry in every),
     )
     for i, (heading, lines) in enumerate(found):
         draw_panel(figure.add_subplot(grid[i]), heading, lines)
     figure.data = pd.DataFrame(
         [
             {"batch": heading, "cell": entry.label}
-            | style.point(entry.wall, "wall_ns")
+            | layout.point(entry.wall, "wall_ns")
             | {f"{stage}_ns": ns for stage, ns in zip(STAGES, entry.stages)}
             | {"rest_ns": entry.rest.median}
             for heading, lines in found
@@ -107,7 +107,7 @@ def shares(entry: Entry) -> str:
 
 
 def draw_panel(axes: Any, heading: str, lines: list[Entry]) -> None:
-    scale, unit = style.unit_of(max(entry.wall.median for entry in lines))
+    scale, unit = prose.unit_of(max(entry.wall.median for entry in lines))
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.set_yticks(range(len(lines)), [entry.label for entry in lines])
     axes.tick_params(axis="y", length=0)
@@ -122,8 +122,8 @@ def draw_panel(axes: Any, heading: str, lines: list[Entry]) -> None:
         if rest > 0:
             axes.barh(y, rest, left=left, height=0.62, facecolor="none", edgecolor=style.MUTED, linewidth=0.8,
                       label="no stage")  # fmt: skip
-        wall = style.scaled(entry.wall, scale)
-        axes.errorbar([wall.median], [y], xerr=style.bars([wall]), color=style.INK, marker="|", markersize=12, capsize=3,
+        wall = layout.scaled(entry.wall, scale)
+        axes.errorbar([wall.median], [y], xerr=layout.bars([wall]), color=style.INK, marker="|", markersize=12, capsize=3,
                       linestyle="none", zorder=3)  # fmt: skip
         axes.text(1.03, y, shares(entry), transform=axes.get_yaxis_transform(), va="center",
                   fontsize=style.SIZE["small"], color=style.INK)  # fmt: skip

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from plots import style
-from scripts.lib import results, stats
+from plots import layout, style
+from scripts.lib import naming, prose, results, stats
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ def entries(launches: pd.DataFrame) -> list[Entry]:
     `launches` are results.launch_values of wall_ns. The speed-up is paired by round with the sequential
     cell that baseline() finds; None where there is no such cell.
     """
-    names = style.describe_cells(launches)
+    names = naming.describe_cells(launches)
     found = []
-    for first, rows in style.rank_cells(launches):
+    for first, rows in naming.rank_cells(launches):
         sequential = baseline(launches, first)
         ratio = None
         if sequential is not None:
@@ -66,26 +66,26 @@ def baseline(launches: pd.DataFrame, cell: Any) -> pd.DataFrame | None:
 def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     """Two panels for each batch of the sweep: time and speed-up, one line per strategy and workers."""
     launches = results.launch_values(rows, "wall_ns")
-    batches = [(style.describe_batch(some.iloc[0]), entries(some)) for _, some in style.batches(launches)]
+    batches = [(naming.describe_batch(some.iloc[0]), entries(some)) for _, some in naming.batches(launches)]
     numbers = [entry.wall.n for _, lines in batches for entry in lines]
-    figure = style.new_figure()
-    style.dot_panels(
+    figure = layout.new_figure()
+    layout.dot_panels(
         figure,
         "Which strategy is fastest here, and how much faster than sequential?",
         "An iteration runs all tasks once. Median and 95% interval by order statistics, "
-        f"{style.counts(numbers)} per line. Speed-up: sequential / strategy with the same kernel and, where sequential "
+        f"{prose.counts(numbers)} per line. Speed-up: sequential / strategy with the same kernel and, where sequential "
         "was measured with it, the same chunk size, paired by round; dotted: as fast as sequential; grey tick: as many "
-        f"times faster as there are workers.{style.describe_source(run, rows)}",
+        f"times faster as there are workers.{prose.describe_source(run, rows)}",
         [(heading, [dots(entry) for entry in lines]) for heading, lines in batches],
         [
-            style.Column("wall time per iteration", unit=style.unit_of),
-            style.Column("speed-up against sequential", reference=1),
+            layout.Column("wall time per iteration", unit=prose.unit_of),
+            layout.Column("speed-up against sequential", reference=1),
         ],
     )
     figure.data = pd.DataFrame(
         [
             {"batch": heading, "cell": entry.label}
-            | style.point(entry.wall, "wall_ns")
+            | layout.point(entry.wall, "wall_ns")
             | speed_up_columns(entry)
             for heading, lines in batches
             for entry in lines
@@ -95,18 +95,18 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
 
 
 def speed_up_columns(entry: Entry) -> dict[str, float]:
-    point = style.point(entry.speed_up, "speed_up")
+    point = layout.point(entry.speed_up, "speed_up")
     return {"speed_up": point["speed_up"], "speed_up_low": point["low"], "speed_up_high": point["high"]}
 
 
-def dots(entry: Entry) -> style.Row:
+def dots(entry: Entry) -> layout.Row:
     tick = float(entry.workers) if entry.speed_up is not None and entry.workers > 1 else None
-    return style.Row(
+    return layout.Row(
         entry.label,
         entry.strategy,
         (
-            style.Dot(entry.wall, style.time_text(entry.wall)),
-            style.Dot(entry.speed_up, speed_up_text(entry), tick),
+            layout.Dot(entry.wall, prose.time_text(entry.wall)),
+            layout.Dot(entry.speed_up, speed_up_text(entry), tick),
         ),
     )
 
@@ -116,4 +116,4 @@ def speed_up_text(entry: Entry) -> str:
         return "no sequential of its kind"
     if entry.is_baseline:
         return "1 by definition"
-    return f"×{style.interval(entry.speed_up, style.ratio)}"
+    return f"×{prose.interval(entry.speed_up, prose.ratio)}"

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """The only reader of observations.csv: validates a run and turns its rows into one value per launch.
 
 SPDX-License-Identifier: MIT
@@ -6,12 +5,9 @@ SPDX-License-Identifier: MIT
 
 from __future__ import annotations
 
-import argparse
 import csv
 import gzip
 import json
-import signal
-import sys
 import tomllib
 import zlib
 from collections.abc import Sequence
@@ -19,12 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-if __name__ == "__main__":
-    # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
-    from scripts.lib import interpreter
-
-    interpreter.require()
 
 import numpy as np
 import pandas as pd
@@ -442,64 +432,3 @@ def _read_plan(folder: Path, warnings: list[str]) -> dict[str, Any]:
     except (OSError, tomllib.TOMLDecodeError) as error:
         warnings.append(f"{path}: {error}: the plan is unknown")
     return {}
-
-
-def summary(run: Run) -> str:
-    """A few lines for a person: what was measured, and what went wrong."""
-    frame = run.observations
-    launches = frame[["run_id", "launch"]].drop_duplicates()
-    ok = frame[frame["status"] == "ok"]
-    lines = [
-        f"run       {_joined(frame['run_id'])}",
-        f"machine   {_joined(frame['machine_id'])}",
-        f"commit    {_joined(frame['git_sha'])}",
-        f"sweeps    {_joined(frame['sweep'])}",
-        f"cells     {frame['cell_id'].nunique()}",
-        f"launches  {len(launches)}",
-        f"rounds    {frame['round'].nunique()}",
-    ]
-    counts = frame["status"].value_counts()
-    by_status = ", ".join(f"{counts[status]} {status}" for status in STATUSES if status in counts)
-    lines.append(f"rows      {len(frame)}" + (f": {by_status}" if by_status else ""))
-    if len(ok):
-        switched = ok["involuntary_switches"].fillna(0).gt(0) | ok["steal_ticks"].fillna(0).gt(0)
-        lines.append(
-            f"dirty     {100 * switched.mean():.0f}% of the ok rows saw involuntary switches or steal"
-        )
-    problems = frame[frame["status"] != "ok"]
-    if len(problems):
-        lines.append("problems")
-        kinds = problems.groupby(["status", "sweep", "strategy", "kernel", "message"], sort=False).size()
-        for (status, sweep, strategy, kernel, message), count in kinds.items():
-            lines.append(f"  {count} × {status}: {sweep}, {strategy}, {kernel}: {message or 'no message'}")
-    return "\n".join(lines)
-
-
-def _joined(column: Any) -> str:
-    return ", ".join(str(value) for value in column.unique() if value) or "unknown"
-
-
-def main(argv: Sequence[str]) -> int:
-    """Prints a summary of the run named in `argv`. Exit status: 0; 2 if it cannot be read."""
-    parser = argparse.ArgumentParser(
-        prog="results.py", description="Checks the observations of a run and sums up what is there."
-    )
-    parser.add_argument("run", metavar="RUN", help="a run's folder, such as results/latest, or a CSV file")
-    try:
-        arguments = parser.parse_args(argv)
-    except SystemExit as end:
-        return int(end.code or 0)
-    try:
-        run = load(arguments.run)
-    except ResultsError as error:
-        print(f"results.py: {error}", file=sys.stderr)
-        return error.status
-    for warning in run.warnings:
-        print(f"results.py: warning: {warning}", file=sys.stderr)
-    print(summary(run))
-    return 0
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… | head` ends it without a word
-    sys.exit(main(sys.argv[1:]))

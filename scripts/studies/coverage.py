@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """How often intervals hold the truth that they are to hold, by simulation: the table in docs/METHOD.md.
 
 SPDX-License-Identifier: MIT
@@ -7,24 +6,17 @@ SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-if __name__ == "__main__":
-    # Started by its path: find scripts/ as a package, and nothing by this folder's bare names.
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
-    from scripts.lib import interpreter
-
-    interpreter.require()
 
 import numpy as np
 
 from scripts.lib import document, results, stats
 
-BEGIN: Final = "<!-- coverage: written by scripts/studies/coverage.py -->"
+BEGIN: Final = "<!-- coverage: written by scripts/studies/coverage -->"
 END: Final = "<!-- end of coverage -->"
 
 ROUNDS: Final = (6, 12, 18, 30)
@@ -98,7 +90,7 @@ def table(sessions: int) -> str:
         f"one standard error of the METG columns: {error:.1%}); for METG, the bias of the estimate, too. {OVERHEAD:,.0f} ns of "
         f"overhead per task, {WORKERS} workers, on steps of ten from about 1 µs and of two from about 100 ns: added to the "
         "work of each task, or limiting it (one dispatcher, until tasks are long enough). Launches are lognormal. Written by "
-        f"`scripts/studies/coverage.py --sessions {sessions}`.",
+        f"`scripts/studies/coverage --sessions {sessions}`.",
     ]
     return "\n".join(lines)
 
@@ -110,7 +102,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into this document")
     arguments = parser.parse_args(argv)
     if arguments.sessions < 1:
-        print(f"coverage.py: --sessions must be at least 1, not {arguments.sessions}", file=sys.stderr)
+        print(f"coverage: --sessions must be at least 1, not {arguments.sessions}", file=sys.stderr)
         return 2
     found = table(arguments.sessions)
     if arguments.write is None:
@@ -120,11 +112,6 @@ def main(argv: Sequence[str]) -> int:
         text = document.spliced(arguments.write.read_text(encoding="utf-8"), BEGIN, END, found)
         arguments.write.write_text(text, encoding="utf-8")
     except (OSError, results.ResultsError) as error:
-        print(f"coverage.py: {arguments.write}: {error}", file=sys.stderr)
+        print(f"coverage: {arguments.write}: {error}", file=sys.stderr)
         return 1 if isinstance(error, OSError) else 2
     return 0
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… | head` ends it without a word
-    sys.exit(main(sys.argv[1:]))

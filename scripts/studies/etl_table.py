@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Measures the ETL beside cp, its own floor, and the programs that people use; prints Markdown tables.
 
 Usage: etl_table.py [--rounds N] [--slow-rounds N] [--files N] [--seconds S] [--program FILE] [--floor FILE]
@@ -57,12 +56,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-if __name__ == "__main__":
-    # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
-    from scripts.lib import interpreter
-
-    interpreter.require()
 
 import pandas as pd
 
@@ -520,7 +513,7 @@ def main(argv: Sequence[str]) -> int:
         parser.error("--rounds, --files and --calls are at least 1, --slow-rounds at least 3")
     for program in [arguments.program] if arguments.many else [arguments.program, arguments.floor]:
         if not os.access(program, os.X_OK):
-            print(f"etl_table.py: {program} is missing: run `make build`", file=sys.stderr)
+            print(f"etl_table: {program} is missing: run `make build`", file=sys.stderr)
             return 3
     try:
         with Scratch() as scratch:
@@ -529,10 +522,6 @@ def main(argv: Sequence[str]) -> int:
             else:
                 table(arguments, scratch)
     except Failure as failure:
-        print(f"etl_table.py: {failure}", file=sys.stderr)
+        print(f"etl_table: {failure}", file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """How often the gate cries wolf and what it finds, beside other methods: records, resamples, and writes docs/GATE.md.
 
 SPDX-License-Identifier: MIT
@@ -24,24 +23,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-if __name__ == "__main__":
-    # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
-    from scripts.lib import interpreter
-
-    interpreter.require()
 
 import numpy as np
 import pandas as pd
 from scipy import stats as scipy_stats
 
-from scripts import gate, regress
-from scripts.lib import document, results, stats
+from scripts import regress
+from scripts.lib import builds, verdicts, document, results, stats
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 REFERENCE: Final = ROOT / "results/reference/gate-study"
 DOCUMENT: Final = ROOT / "docs/GATE.md"
-BEGIN: Final = "<!-- study: written by scripts/studies/gate_study.py from results/reference/gate-study -->"
+BEGIN: Final = "<!-- study: written by scripts/studies/gate_study from results/reference/gate-study -->"
 END: Final = "<!-- end of study -->"
 # Patch by patch: the cells whose code it makes slower.
 PATCHES: Final = {"spin": "workload=spin,", "kernel": "workload=noise,.*kernel=omp_simd,"}
@@ -86,8 +79,8 @@ class Study:
             try:
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise regress.Stop(
-                    2, f"{self.folder}: another gate_study.py records there: wait until it ends"
+                raise builds.Stop(
+                    2, f"{self.folder}: another gate_study records there: wait until it ends"
                 ) from None
             yield
         finally:
@@ -124,7 +117,7 @@ class Study:
 
     def keep_cells(self, run: results.Run) -> None:
         known = json.loads(self.cells_file.read_text(encoding="utf-8")) if self.cells_file.exists() else {}
-        planned = gate.planned_cells(run)
+        planned = verdicts.planned_cells(run)
         measured = set(run.observations.loc[run.observations["status"] == "ok", "cell_id"])
         for identity, cell in planned.items():
             if identity in measured:
@@ -156,7 +149,7 @@ def patched(text: str, percent: int) -> str:
     return changed
 
 
-def injected_commit(repository: regress.Repository, commit: str, patch: str, percent: int) -> str:
+def injected_commit(repository: builds.Repository, commit: str, patch: str, percent: int) -> str:
     """A commit, on no branch, of `commit` with the patch at this share. Throws ResultsError where it does not apply."""
     text = patched((ROOT / f"tests/inject/{patch}.patch").read_text(encoding="utf-8"), percent)
     with tempfile.TemporaryDirectory() as folder:
@@ -184,7 +177,7 @@ class Recorder:
     """Builds once, and measures while there is time."""
 
     study: Study
-    repository: regress.Repository
+    repository: builds.Repository
     commit: str
     deadline: float  # of time.monotonic()
     jobs: int
@@ -192,14 +185,14 @@ class Recorder:
     def is_late(self) -> bool:
         return time.monotonic() >= self.deadline
 
-    def build(self, patch: str, percent: int) -> regress.Build:
+    def build(self, patch: str, percent: int) -> builds.Build:
         commit = (
             self.commit if percent == 0 else injected_commit(self.repository, self.commit, patch, percent)
         )
         name = "the build itself" if percent == 0 else f"{patch} {percent}% slower"
-        return regress.build(self.repository, name, commit, is_base=False, jobs=self.jobs)
+        return builds.build(self.repository, name, commit, is_base=False, jobs=self.jobs)
 
-    def run(self, base: regress.Build, head: regress.Build, rounds: int, seed: int, only: str) -> results.Run:
+    def run(self, base: builds.Build, head: builds.Build, rounds: int, seed: int, only: str) -> results.Run:
         """One `noisefloor run` of both, loaded; its folder is removed."""
         assert base.source is not None
         with tempfile.TemporaryDirectory(prefix="gate-study-") as out:
@@ -217,7 +210,7 @@ class Recorder:
         """Measures until `rounds` rounds are kept, or the time is up."""
         while (have := self.study.rounds(name)) < rounds and not self.is_late():
             count = min(CHUNK_ROUNDS, rounds - have)
-            regress.say(f"{name}: rounds {have + 1} to {have + count} of {rounds}")
+            builds.say(f"{name}: rounds {have + 1} to {have + count} of {rounds}")
             base, head = self.build("", 0), self.build(patch, percent)
             self.study.keep(name, self.run(base, head, count, 1000 + have, only))
 
@@ -228,7 +221,7 @@ class Recorder:
         ) < sessions:
             if self.is_late():
                 return
-            regress.say(f"live session {have + 1} of {sessions} at {percent}%")
+            builds.say(f"live session {have + 1} of {sessions} at {percent}%")
             base, head = self.build("", 0), self.build(LIVE_PATCH, percent)
             started = time.monotonic()
             with tempfile.TemporaryDirectory(prefix="gate-study-") as out:
@@ -423,7 +416,7 @@ def analyse(study: Study, *, count: int = SESSIONS) -> dict[str, Any]:
         )
     null = replace(null, sees=tuple(float(facts["cells"][cell]["sees"]) for cell in null.cells))
     texts = {cell: facts["cells"][cell]["text"] for cell in null.cells}
-    labels = dict(zip(texts, gate.labels(gate.parse_cell(text) for text in texts.values())))
+    labels = dict(zip(texts, verdicts.labels(verdicts.parse_cell(text) for text in texts.values())))
     cells = []
     for cell, ratios in zip(null.cells, null.log_ratios):
         change = stats.change_between(ratios)
@@ -539,7 +532,7 @@ def tables(found: Mapping[str, Any]) -> str:
                 )
         lines += ["", "What the patches really did, as measured over all their rounds:", ""]
         lines += [
-            f"- {one['label']} at {one['percent']}%: {gate.percent(one['effect'])} over {one['rounds']} rounds"
+            f"- {one['label']} at {one['percent']}%: {verdicts.percent(one['effect'])} over {one['rounds']} rounds"
             for one in injected
         ]
     if found["live"]:
@@ -594,7 +587,7 @@ def write(study: Study, *, count: int, target: Path | None) -> None:
 def main(argv: Sequence[str]) -> int:
     """Exit status: 0; 1 where a recording fails; 2 where nothing is recorded; 130 interrupted."""
     parser = argparse.ArgumentParser(
-        prog="gate_study.py", description=__doc__.splitlines()[0] if __doc__ else None
+        prog="gate_study", description=__doc__.splitlines()[0] if __doc__ else None
     )
     parser.add_argument(
         "--rounds", type=int, default=200, metavar="N", help="of identical builds, in all (200)"
@@ -628,7 +621,7 @@ def main(argv: Sequence[str]) -> int:
         if arguments.check:
             return check(study)
         if not arguments.analyse_only:
-            repository = regress.Repository(
+            repository = builds.Repository(
                 ROOT, Path(os.environ.get("NOISEFLOOR_REGRESS", ROOT / "build/regress"))
             )
             recorder = Recorder(
@@ -641,22 +634,22 @@ def main(argv: Sequence[str]) -> int:
             with study.locked():
                 record_all(recorder, arguments)
         if study.rounds("identical") < LEAST_ROUNDS and not arguments.analyse_only:
-            regress.say(f"the tables need {LEAST_ROUNDS} rounds of identical builds: go on later")
+            builds.say(f"the tables need {LEAST_ROUNDS} rounds of identical builds: go on later")
             return 0
         write(study, count=arguments.sessions, target=None if arguments.print else DOCUMENT)
-    except regress.Stop as stop:
-        print(f"gate_study.py: {stop}", file=sys.stderr)
+    except builds.Stop as stop:
+        print(f"gate_study: {stop}", file=sys.stderr)
         return stop.status
     except results.ResultsError as error:
-        print(f"gate_study.py: {error}", file=sys.stderr)
+        print(f"gate_study: {error}", file=sys.stderr)
         return error.status
     except KeyboardInterrupt:
-        print("gate_study.py: interrupted; what is complete is kept", file=sys.stderr)
+        print("gate_study: interrupted; what is complete is kept", file=sys.stderr)
         return 130
     return 0
 
 
-def pinned_commit(study: Study, repository: regress.Repository, revision: str) -> str:
+def pinned_commit(study: Study, repository: builds.Repository, revision: str) -> str:
     """The commit that the study is of: one study, one program. Where recordings are there already, theirs, if
     git still has it."""
     commit = repository.commit_of(revision)
@@ -664,7 +657,7 @@ def pinned_commit(study: Study, repository: regress.Repository, revision: str) -
         return commit
     recorded = str(json.loads(study.cells_file.read_text(encoding="utf-8"))["commit"])
     if recorded != commit and repository.ask("cat-file", "-t", recorded) == "commit":
-        regress.say(
+        builds.say(
             f"going on with {recorded[:12]}, which the recordings are of; delete {study.folder} to start anew"
         )
         return recorded
@@ -680,7 +673,7 @@ def record_all(recorder: Recorder, arguments: argparse.Namespace) -> None:
     for percent in LIVE_LEVELS:
         recorder.live(percent, arguments.live)
     if recorder.is_late():
-        regress.say("the time is up; the same command goes on from here")
+        builds.say("the time is up; the same command goes on from here")
 
 
 def check(study: Study) -> int:
@@ -693,11 +686,7 @@ def check(study: Study) -> int:
     if shown(text, table) == text:
         return 0
     print(
-        "docs/GATE.md does not show the study: run scripts/studies/gate_study.py --analyse-only",
+        "docs/GATE.md does not show the study: run scripts/studies/gate_study --analyse-only",
         file=sys.stderr,
     )
     return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

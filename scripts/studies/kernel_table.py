@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Runs the kernels, other generators and the limits in interleaved rounds and prints a Markdown table.
 
 Usage: kernel_table.py [--rounds N] [--size L1|L2|L3|memory] [--formats int16,float32] [--seed S] [--csv FILE]
@@ -25,12 +24,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-if __name__ == "__main__":
-    # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
-    from scripts.lib import interpreter
-
-    interpreter.require()
 
 import numpy as np
 import pandas as pd
@@ -217,7 +210,3 @@ def main(argv: Sequence[str]) -> int:
         write_csv(options.csv, table, options.size)
     print(markdown(table, options.size, options.rounds))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

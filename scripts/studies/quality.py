@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Judges the noise: draws long stretches with noise_quality and tests them against the normal distribution.
 
 Usage: quality.py [--short] [--program FILE] [--write DOCUMENT] [--battery-minutes M]
@@ -29,12 +28,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-if __name__ == "__main__":
-    # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
-    from scripts.lib import interpreter
-
-    interpreter.require()
 
 import numpy as np
 import numpy.typing as npt
@@ -385,7 +378,3 @@ def main(argv: Sequence[str]) -> int:
         f"\n{len(rows)} tests, {len(failed)} failed; the smallest p value is {smallest.p:.2g} ({smallest.test})"
     )
     return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

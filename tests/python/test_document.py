@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unittest
 
-from scripts.lib import document, results
+from scripts.lib import document, prose, results
 
 
 class Digits(unittest.TestCase):
@@ -21,14 +21,14 @@ class Digits(unittest.TestCase):
             0.01234: "0.0123",
         }
         for value, text in shown.items():
-            self.assertEqual(document.digits(value), text)
+            self.assertEqual(prose.digits(value), text)
 
     def test_decimals_can_be_limited(self) -> None:
         for value, text in {0.8934: "0.89", 9.996: "10.0", 0.001: "0.00", 57.83: "57.8"}.items():
-            self.assertEqual(document.digits(value, 2), text)
+            self.assertEqual(prose.digits(value, 2), text)
 
     def test_what_is_no_number_stays_visible(self) -> None:
-        self.assertEqual([document.digits(x) for x in (0.0, float("inf"), float("nan"))], ["0", "inf", "nan"])
+        self.assertEqual([prose.digits(x) for x in (0.0, float("inf"), float("nan"))], ["0", "inf", "nan"])
 
 
 class Splice(unittest.TestCase):

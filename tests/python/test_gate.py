@@ -23,7 +23,7 @@ from unittest import mock
 from plots.figures import gate as figure
 from plots import style
 from scripts import gate
-from scripts.lib import results
+from scripts.lib import results, verdicts
 from tests.python import gate_rows, synthetic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,8 +42,8 @@ class Folder(unittest.TestCase):
         rows = gate_rows.arm_rows(cells, **how)
         return gate_rows.write_session(self.folder / name, rows, cells=cells, rounds=planned, sees=sees)
 
-    def report(self, screen: Path, confirm: Path | None = None, **how: Any) -> gate.Report:
-        return gate.make_report(results.load(screen), results.load(confirm) if confirm else None, **how)
+    def report(self, screen: Path, confirm: Path | None = None, **how: Any) -> verdicts.Report:
+        return verdicts.make_report(results.load(screen), results.load(confirm) if confirm else None, **how)
 
     def run_main(self, *argv: str | Path, github: bool = False) -> tuple[int, str, str]:
         out, err = io.StringIO(), io.StringIO()
@@ -55,8 +55,8 @@ class Folder(unittest.TestCase):
         return status, out.getvalue(), err.getvalue()
 
 
-def verdicts(report: gate.Report) -> dict[str, str]:
-    return {gate.parse_cell(line.cell).get("kernel", "spin"): line.verdict for line in report.cells}
+def words_of(report: verdicts.Report) -> dict[str, str]:
+    return {verdicts.parse_cell(line.cell).get("kernel", "spin"): line.verdict for line in report.cells}
 
 
 class Verdicts(Folder):
@@ -65,7 +65,7 @@ class Verdicts(Folder):
         confirm = self.session("confirm", slow_down={"avx2": 0.05}, rounds=45, seed=2)
         report = self.report(screen, confirm)
         self.assertEqual(
-            verdicts(report),
+            words_of(report),
             {
                 "avx512": "OK",
                 "avx2": "REGRESSED",
@@ -85,24 +85,24 @@ class Verdicts(Folder):
 
     def test_identical_builds_pass_despite_drift(self) -> None:
         screen = self.session(drift=0.5)
-        flagged = gate.flagged_cells(results.load(screen))
+        flagged = verdicts.flagged_cells(results.load(screen))
         confirm = self.session("confirm", rounds=45, seed=2) if flagged else None
         report = self.report(screen, confirm)
-        self.assertEqual(set(verdicts(report).values()), {"OK"})
+        self.assertEqual(set(words_of(report).values()), {"OK"})
         self.assertEqual((report.verdict, report.status(strict=True)), ("OK", 0))
 
     def test_a_faster_cell_is_an_improvement_and_no_failure(self) -> None:
         screen = self.session(slow_down={"scalar": -0.1})
         report = self.report(screen, self.session("confirm", slow_down={"scalar": -0.1}, rounds=45, seed=2))
-        self.assertEqual(verdicts(report)["scalar"], "IMPROVED")
+        self.assertEqual(words_of(report)["scalar"], "IMPROVED")
         self.assertEqual((report.verdict, report.status(strict=True)), ("IMPROVED", 0))
 
     def test_a_noisy_cell_is_inconclusive_which_fails_only_the_strict(self) -> None:
         report = self.report(self.session(sigma=0.2, seed=4))
-        self.assertIn("INCONCLUSIVE", verdicts(report).values())
+        self.assertIn("INCONCLUSIVE", words_of(report).values())
         self.assertEqual(report.status(strict=False), 0)
         self.assertEqual(report.status(strict=True), 4)
-        self.assertIn("no change was found where one could be seen", gate.headline(report))
+        self.assertIn("no change was found where one could be seen", verdicts.headline(report))
 
     def test_identical_builds_that_differ_make_the_session_inconclusive(self) -> None:
         arms = ("head", "base", "base2")
@@ -126,8 +126,10 @@ class Verdicts(Folder):
         report = self.report(*differing)
         self.assertEqual((report.verdict, report.status(strict=False)), ("INCONCLUSIVE", 0))
         self.assertEqual(report.status(strict=True), 4)
-        self.assertIn("differs from its own copy in noise · sequential · scalar (+6", gate.summary(report))
-        self.assertIn("identical builds differ", gate.headline(report))
+        self.assertIn(
+            "differs from its own copy in noise · sequential · scalar (+6", verdicts.summary(report)
+        )
+        self.assertIn("identical builds differ", verdicts.headline(report))
 
     def test_the_screen_names_what_to_confirm_in_a_filter_that_matches_only_it(self) -> None:
         screen = self.session(slow_down={"avx2": 0.05})
@@ -169,12 +171,12 @@ class WhatGoesWrong(Folder):
 
     def test_builds_that_write_different_output_fail(self) -> None:
         report = self.report(self.outcome(["base"], "wrong_output", "digest 1 where 2 was expected"))
-        self.assertEqual(verdicts(report)["avx2"], "FAILED")
-        self.assertIn("different output", gate.summary(report))
+        self.assertEqual(words_of(report)["avx2"], "FAILED")
+        self.assertIn("different output", verdicts.summary(report))
 
     def test_a_base_that_fails_is_said_and_fails_nothing(self) -> None:
         report = self.report(self.outcome(["base"], "failed", "killed by signal 11"))
-        self.assertEqual(verdicts(report)["avx2"], "BASE_FAILED")
+        self.assertEqual(words_of(report)["avx2"], "BASE_FAILED")
         self.assertEqual(report.status(strict=False), 0)
 
     def test_new_removed_and_skipped_cells_are_said(self) -> None:
@@ -182,8 +184,8 @@ class WhatGoesWrong(Folder):
             report = self.report(
                 self.outcome(arms, "skipped", "unknown strategy 'x'"), removed=["workload=wait"]
             )
-            self.assertEqual(verdicts(report)["avx2"], verdict)
-            self.assertIn("unknown strategy 'x'", gate.summary(report))
+            self.assertEqual(words_of(report)["avx2"], verdict)
+            self.assertIn("unknown strategy 'x'", verdicts.summary(report))
             gone = report.cells[-1]
             self.assertEqual((gone.label, gone.verdict), ("wait", "REMOVED"))
             self.assertNotIn(report.verdict, ("FAILED", "REGRESSED"))
@@ -233,7 +235,7 @@ class WhatGoesWrong(Folder):
     def test_an_interrupted_session_is_judged_by_what_is_complete_and_marked(self) -> None:
         report = self.report(self.session(rounds=11, planned=18))
         self.assertTrue(report.interrupted)
-        self.assertIn("interrupted", gate.summary(report))
+        self.assertIn("interrupted", verdicts.summary(report))
         self.assertEqual({line.rounds for line in report.cells}, {11})
         few = self.report(self.session(rounds=4, planned=18))
         self.assertEqual({line.verdict for line in few.cells}, {"INCONCLUSIVE"})
@@ -273,13 +275,13 @@ class Outputs(Folder):
         self.assertIsNone(json.loads(report.as_json())["cells"][0]["smallest_visible"])
 
     def test_labels_differ_wherever_cells_do(self) -> None:
-        cells = [gate.parse_cell(gate_rows.text_of(cell)) for cell in gate_rows.CELLS]
+        cells = [verdicts.parse_cell(gate_rows.text_of(cell)) for cell in gate_rows.CELLS]
         cells += [
             {**cells[0], "task_size": "7"},
             {**cells[0], "workers": "2"},
             {**cells[0], "sweep": "gate.other"},
         ]
-        names = gate.labels(cells)
+        names = verdicts.labels(cells)
         self.assertEqual(len(set(names)), len(cells), names)
 
     def test_the_figure_has_a_word_a_mark_and_a_band_for_each_cell(self) -> None:

@@ -17,8 +17,7 @@ import numpy as np
 
 from plots.figures import gate_study as figure
 from plots import style
-from scripts import regress
-from scripts.lib import results, stats
+from scripts.lib import builds, results, stats
 from scripts.studies import gate_study
 from tests.python import gate_rows, synthetic
 
@@ -64,7 +63,7 @@ class Keeping(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             study = gate_study.Study(Path(folder) / "new")
             with study.locked():
-                with self.assertRaisesRegex(regress.Stop, "another gate_study.py records there"):
+                with self.assertRaisesRegex(builds.Stop, "another gate_study records there"):
                     with gate_study.Study(Path(folder) / "new").locked():
                         self.fail("both record")
             with study.locked():

@@ -16,21 +16,25 @@ from pathlib import Path
 
 from plots.figures import history as figure
 from plots import style
-from scripts import gate, history
+from scripts import history
+from scripts.lib import history as library
+from scripts.lib import verdicts
 from scripts.lib.results import ResultsError
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
-def line(effect: float, cell_id: str = "c1", verdict: str = "OK") -> gate.CellVerdict:
+def line(effect: float, cell_id: str = "c1", verdict: str = "OK") -> verdicts.CellVerdict:
     text = f"workload=spin,strategy=sequential,task_size={cell_id[1:]}"
-    return gate.CellVerdict(
+    return verdicts.CellVerdict(
         text, cell_id, "spin", verdict, effect=effect, interval=(effect - 0.002, effect + 0.002), rounds=18
     )
 
 
-def report(*lines: gate.CellVerdict, control: tuple[gate.CellVerdict, ...] | None = None) -> gate.Report:
-    return gate.Report(
+def report(
+    *lines: verdicts.CellVerdict, control: tuple[verdicts.CellVerdict, ...] | None = None
+) -> verdicts.Report:
+    return verdicts.Report(
         base="b", head="h", machine_id="feed0001", seconds=1.0, verdict="OK", cells=lines, control=control,
         margin=0.01, interrupted=False, dirty_share=0.0, notes=(),
     )  # fmt: skip
@@ -48,7 +52,7 @@ class Folder(unittest.TestCase):
         path = None
         for i, level in enumerate(levels):
             effects = [math.expm1(level + generator.gauss(0, noise)), math.expm1(generator.gauss(0, noise))]
-            path = history.append(
+            path = library.append(
                 report(line(effects[0]), line(effects[1], "c2")), "base", f"commit{i:02}", self.folder,
                 START + timedelta(days=i),
             )  # fmt: skip
@@ -64,13 +68,13 @@ class Folder(unittest.TestCase):
 
 class Keeping(Folder):
     def test_a_session_is_one_line_per_measured_cell_of_its_machine(self) -> None:
-        skipped = gate.CellVerdict("workload=wait", "c3", "wait", "SKIPPED", message="why")
-        path = history.append(
+        skipped = verdicts.CellVerdict("workload=wait", "c3", "wait", "SKIPPED", message="why")
+        path = library.append(
             report(line(0.031), line(-0.5, "c2"), skipped), "b" * 40, "h" * 40, self.folder, START
         )
         assert path is not None
         self.assertEqual(path.name, "feed0001.csv")
-        entries = history.read(path)
+        entries = library.read(path)
         self.assertEqual([entry.cell_id for entry in entries], ["c1", "c2"])
         self.assertAlmostEqual(entries[0].ratio, 1.031)
         self.assertAlmostEqual(entries[0].high, 1.033)
@@ -78,7 +82,7 @@ class Keeping(Folder):
 
     def test_a_session_whose_control_failed_is_not_kept(self) -> None:
         bad = report(line(0.0), control=(line(0.1, verdict="REGRESSED"),))
-        self.assertIsNone(history.append(bad, "b", "h", self.folder))
+        self.assertIsNone(library.append(bad, "b", "h", self.folder))
         self.assertEqual(list(self.folder.iterdir()), [])
 
     def test_broken_lines_are_named(self) -> None:
@@ -92,24 +96,24 @@ class Keeping(Folder):
         ):
             path.write_text(wrong)
             with self.assertRaisesRegex(ResultsError, said):
-                history.read(path)
+                library.read(path)
 
     def test_the_anchor_is_the_base_of_the_newest_session(self) -> None:
-        self.assertEqual(history.anchor(self.folder), "")
-        history.append(report(line(0)), "old", "x", self.folder, START)
-        history.append(report(line(0)), "new", "x", self.folder, START + timedelta(days=2))
+        self.assertEqual(library.anchor(self.folder), "")
+        library.append(report(line(0)), "old", "x", self.folder, START)
+        library.append(report(line(0)), "new", "x", self.folder, START + timedelta(days=2))
         self.assertEqual(self.run_main(self.folder, "--anchor")[1], "new")
 
 
 class Chains(Folder):
-    def entry(self, day: int, base: str, head: str, ratio: float) -> history.Entry:
+    def entry(self, day: int, base: str, head: str, ratio: float) -> library.Entry:
         utc = f"2026-01-{day:02}T00:00:00Z"
-        return history.Entry(
+        return library.Entry(
             utc, "m", base, head, "c", "workload=spin", ratio, ratio / 1.01, ratio * 1.01, 18, "OK", "OK"
         )
 
     def test_ratios_multiply_along_the_commits(self) -> None:
-        points = history.chain(
+        points = library.chain(
             [self.entry(1, "a", "b", 1.1), self.entry(2, "b", "c", 1.2), self.entry(3, "a", "d", 0.9)]
         )
         self.assertEqual([point.segment for point in points], [0, 0, 0])
@@ -118,13 +122,13 @@ class Chains(Folder):
         self.assertAlmostEqual(math.exp(points[1].low), 1.32 / 1.01)
 
     def test_a_base_that_nobody_measured_starts_anew(self) -> None:
-        points = history.chain([self.entry(1, "a", "b", 1.1), self.entry(2, "x", "c", 1.2)])
+        points = library.chain([self.entry(1, "a", "b", 1.1), self.entry(2, "x", "c", 1.2)])
         self.assertEqual([point.segment for point in points], [0, 1])
         self.assertAlmostEqual(math.exp(points[1].level), 1.2)
 
     def test_a_change_is_named_by_the_commits_around_it(self) -> None:
         path = self.nights([0.0] * 9 + [math.log(1.05)] * 8)
-        found = history.text_report(history.read(path))
+        found = library.text_report(library.read(path))
         self.assertRegex(
             found, r"task_size 1: (4\.[89]|5\.[012])% slower from commit09 on .* in commit08\.\.commit09"
         )
@@ -132,10 +136,10 @@ class Chains(Folder):
 
     def test_changes_below_the_margin_and_quiet_chains_are_none(self) -> None:
         path = self.nights([0.0] * 9 + [math.log(1.006)] * 8, noise=0.0005)
-        self.assertIn("no change of level was found", history.text_report(history.read(path)))
+        self.assertIn("no change of level was found", library.text_report(library.read(path)))
 
     def test_the_figure_names_the_commit_and_draws_every_session(self) -> None:
-        entries = history.read(self.nights([0.0] * 6 + [math.log(0.95)] * 6))
+        entries = library.read(self.nights([0.0] * 6 + [math.log(0.95)] * 6))
         with style.settings():
             drawn = figure.draw(entries)
         texts = " ".join(

@@ -12,6 +12,7 @@ from pathlib import Path
 from plots.figures import pitfalls as figure
 from plots import style
 from scripts import pitfalls
+from scripts.lib import pitfalls as library
 from scripts.lib import results
 from tests.python import synthetic
 
@@ -36,7 +37,7 @@ class WithRun(unittest.TestCase):
 
     def verdicts(self, rounds: int = 6, spread: float = 1.05) -> dict[str, str]:
         run = self.load(rounds, spread)
-        return {one.name: one.verdict for one in pitfalls.findings(synthetic.PITFALLS, run.observations)}
+        return {one.name: one.verdict for one in library.findings(synthetic.PITFALLS, run.observations)}
 
 
 class Findings(WithRun):
@@ -64,26 +65,26 @@ class Findings(WithRun):
     def test_a_variant_that_was_not_measured_is_said(self) -> None:
         frame = self.load().observations
         frame = frame[frame["variant"] == "win"]
-        found = pitfalls.finding(synthetic.PITFALLS[0], frame[frame["pitfall"] == "ten_times"])
+        found = library.finding(synthetic.PITFALLS[0], frame[frame["pitfall"] == "ten_times"])
         self.assertEqual(found.verdict, "not measured")
 
 
 class Document(WithRun):
     def test_without_a_run_there_is_no_figure(self) -> None:
-        text = pitfalls.document(synthetic.PITFALLS, None)
+        text = pitfalls.written(synthetic.PITFALLS, None)
         self.assertIn("No reference run is committed yet", text)
         self.assertIn("| [ten_times](#ten_times) | slow | not measured yet | ×5 to ×20 |", text)
         self.assertNotIn("reproduced", text)
 
     def test_with_a_run_every_pitfall_has_its_verdict_and_its_variants(self) -> None:
-        text = pitfalls.document(synthetic.PITFALLS, self.load())
+        text = pitfalls.written(synthetic.PITFALLS, self.load())
         self.assertIn("Measured on Synthetic CPU 3000, 2 CPUs, 6 rounds", text)
         self.assertIn("Here: hang: killed at its deadline of 2.0 s.", text)
         self.assertIn("| `win` | good | it wins (`A=1`) |", text)
         self.assertIn("Elsewhere: ×2 to ×3 (a paper).", text)
 
     def test_what_was_left_out_is_said_with_the_reason(self) -> None:
-        text = pitfalls.document(synthetic.PITFALLS, None)
+        text = pitfalls.written(synthetic.PITFALLS, None)
         for what, why in pitfalls.LEFT_OUT:
             self.assertIn(f"- **{what}**: {why}.", text)
 

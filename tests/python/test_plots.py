@@ -19,8 +19,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from plots import all as every
-from plots import style, table
+
+from plots import drawing, layout, style, table
 from plots.figures import (
     chunk,
     delivery,
@@ -33,7 +33,8 @@ from plots.figures import (
     strategies,
     workers,
 )
-from scripts.lib import results, stats
+from scripts import figures
+from scripts.lib import naming, prose, results, stats
 from tests.python import synthetic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,7 +53,7 @@ class Folder(unittest.TestCase):
     def run_main(self, *argv: str) -> tuple[int, str, str]:
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = every.main(argv)
+            status = figures.main(argv)
         return status, out.getvalue(), err.getvalue()
 
 
@@ -185,7 +186,7 @@ class Granularity(Folder):
     def test_without_a_sequential_cell_it_says_what_is_needed(self) -> None:
         cells = [c for c in synthetic.quick_cells() if c["strategy"] != "sequential"]
         run = self.load(cells)
-        _, remarks = every.draw_all(run, self.folder / "plots", ["granularity"])
+        _, remarks = drawing.draw_all(run, self.folder / "plots", ["granularity"])
         self.assertIn("measure them together", remarks[0])
 
     def test_a_wild_interval_is_cut_and_said_but_no_point_is(self) -> None:
@@ -259,7 +260,7 @@ class Scaling(Folder):
         ]
         run = self.load(cells)
         self.assertEqual(workers.series(launches_of(run, "workers"), None), [])
-        _, remarks = every.draw_all(run, self.folder / "plots", ["workers"])
+        _, remarks = drawing.draw_all(run, self.folder / "plots", ["workers"])
         self.assertEqual(len(remarks), 1)
         self.assertIn("measure the sweep workers", remarks[0])
 
@@ -307,7 +308,7 @@ class Limit(Folder):
 
     def test_without_a_copy_it_says_which_sweep_to_run(self) -> None:
         run = self.load([synthetic.cell(sweep="kernels.limit")])
-        _, remarks = every.draw_all(run, self.folder / "plots", ["limit"])
+        _, remarks = drawing.draw_all(run, self.folder / "plots", ["limit"])
         self.assertIn("measure the sweep kernels", remarks[0])
 
 
@@ -334,7 +335,7 @@ class Stages(Folder):
 
     def test_rows_without_stage_times_are_said_to_have_none(self) -> None:
         run = self.load([synthetic.cell(workload="spin")])
-        _, remarks = every.draw_all(run, self.folder / "plots", ["stages"])
+        _, remarks = drawing.draw_all(run, self.folder / "plots", ["stages"])
         self.assertIn("no launch says how long its stages took", remarks[0])
 
 
@@ -357,7 +358,7 @@ class Quality(Folder):
     def test_many_launches_do_not_make_a_large_file(self) -> None:
         cells = [synthetic.cell(workers=p) for p in range(1, 41)]
         run = self.load(cells, rounds=50, repetitions=1)
-        written_files, _ = every.draw_all(run, self.folder / "plots", ["quality"])
+        written_files, _ = drawing.draw_all(run, self.folder / "plots", ["quality"])
         self.assertLess(max(path.stat().st_size for path in written_files), 400_000)
 
 
@@ -391,7 +392,7 @@ class Undrawn(Folder):
         )
         self.assertIn(
             "6 launches of fork_after_openmp late timeout (over 2 s)",
-            style.describe_undrawn(run.observations),
+            prose.describe_undrawn(run.observations),
         )
 
 
@@ -400,14 +401,14 @@ class EverySweep(unittest.TestCase):
         drawn = {group for figure in table.FIGURES for group in figure.sources}
         for path in sorted((ROOT / "benchmarks/sweeps").glob("*.toml")):
             if path.stem == "gate":
-                continue  # two builds: scripts/gate.py draws it
+                continue  # two builds: scripts/gate draws it
             groups = {group["name"] for group in tomllib.loads(path.read_text(encoding="utf-8"))["group"]}
             self.assertTrue(groups & drawn, f"{path.name}: no figure draws any of {sorted(groups)}")
 
 
 class EveryFigure(Folder):
     def draw(self, run: results.Run) -> list[tuple[str, Figure]]:
-        found = every.outcomes(run, lambda picture, _: picture, processes=1)
+        found = drawing.outcomes(run, lambda picture, _: picture, processes=1)
         return [(one.drawing.name, one.value) for one in found if one.value is not None]
 
     def test_no_text_overlaps_another_or_leaves_the_picture(self) -> None:
@@ -458,7 +459,7 @@ class EveryFigure(Folder):
             self.folder, synthetic.observations([synthetic.cell()]), {"cpu": "?", "kernel": None}
         )
         run = results.load(self.folder)
-        self.assertIn("On an unknown CPU. Commit deadbeefdead", style.describe_machine(run, run.observations))
+        self.assertIn("On an unknown CPU. Commit deadbeefdead", prose.describe_machine(run, run.observations))
 
     def test_fewer_launches_than_an_interval_needs_are_drawn_and_said(self) -> None:
         for group, figure in self.draw(self.load(synthetic.full_cells(), rounds=3)):
@@ -471,7 +472,7 @@ class EveryFigure(Folder):
         run = self.load(
             [synthetic.cell(), synthetic.cell(sweep="chunk", strategy="openmp")], rounds=1, repetitions=1
         )
-        files, remarks = every.draw_all(run, self.folder / "plots")
+        files, remarks = drawing.draw_all(run, self.folder / "plots")
         self.assertEqual({path.stem for path in files}, {"strategies", "chunk", "stages", "cpu", "quality"})
         self.assertIn("granularity: no rows; the sweep quick fills it: noisefloor run quick", remarks)
         self.assertIn("map: no rows; the sweep quick fills it: noisefloor run quick", remarks)
@@ -496,7 +497,7 @@ class Files(Folder):
         command = [
             sys.executable,
             "-B",
-            str(ROOT / "plots" / "all.py"),
+            str(ROOT / "scripts" / "figures"),
             ".",
             "--only",
             "chunk",
@@ -511,7 +512,7 @@ class Files(Folder):
 
     def test_two_sweeps_of_one_group_have_a_picture_each(self) -> None:
         run = self.load([synthetic.cell(sweep=s) for s in ("quick.strategies", "strategies")])
-        files, _ = every.draw_all(run, self.folder / "plots", ["strategies"])
+        files, _ = drawing.draw_all(run, self.folder / "plots", ["strategies"])
         self.assertEqual({path.stem for path in files}, {"quick-strategies", "strategies"})
 
     def test_other_arms_are_not_mixed_in(self) -> None:
@@ -522,10 +523,10 @@ class Files(Folder):
         ]
         synthetic.write_run(self.folder, [*rows, *slow])
         run = results.load(self.folder)
-        files, _ = every.draw_all(run, self.folder / "plots", ["strategies"])
+        files, _ = drawing.draw_all(run, self.folder / "plots", ["strategies"])
         first = files[1].read_bytes()
         synthetic.write_run(self.folder, rows)
-        files, _ = every.draw_all(results.load(self.folder), self.folder / "plots", ["strategies"])
+        files, _ = drawing.draw_all(results.load(self.folder), self.folder / "plots", ["strategies"])
         self.assertEqual(files[1].read_bytes(), first)
 
     def test_nothing_to_draw_ends_with_2_and_says_which_sweep_to_run(self) -> None:
@@ -561,10 +562,10 @@ class Files(Folder):
 
 class Spread(unittest.TestCase):
     def test_labels_with_room_stay_where_they_are(self) -> None:
-        self.assertEqual(style.spread([10, 50, 90], [10, 10, 10], 0, 100), [10, 50, 90])
+        self.assertEqual(layout.spread([10, 50, 90], [10, 10, 10], 0, 100), [10, 50, 90])
 
     def test_labels_at_one_place_spread_evenly_around_it(self) -> None:
-        self.assertEqual(style.spread([50, 50, 50], [10, 10, 10], 0, 100), [40, 50, 60])
+        self.assertEqual(layout.spread([50, 50, 50], [10, 10, 10], 0, 100), [40, 50, 60])
 
     def test_they_never_overlap_nor_leave_the_axes_and_keep_their_order(self) -> None:
         generator = random.Random(1)
@@ -572,7 +573,7 @@ class Spread(unittest.TestCase):
             count = generator.randint(1, 12)
             wanted = [generator.uniform(-20, 120) for _ in range(count)]
             heights = [generator.uniform(1, 8) for _ in range(count)]
-            centres = style.spread(wanted, heights, 0, 100)
+            centres = layout.spread(wanted, heights, 0, 100)
             order = sorted(range(count), key=lambda i: wanted[i])
             edge = 0.0
             for i in order:
@@ -581,8 +582,8 @@ class Spread(unittest.TestCase):
             self.assertLessEqual(edge, 100 + 1e-9)
 
     def test_too_many_share_the_room(self) -> None:
-        self.assertEqual(style.spread([0, 0], [100, 100], 0, 100), [25, 75])
-        self.assertEqual(style.spread([], [], 0, 100), [])
+        self.assertEqual(layout.spread([0, 0], [100, 100], 0, 100), [25, 75])
+        self.assertEqual(layout.spread([], [], 0, 100), [])
 
 
 class Words(unittest.TestCase):
@@ -594,11 +595,11 @@ class Words(unittest.TestCase):
             (8.92e6, "8.92 ms"),
             (12e9, "12.0 s"),
         ):
-            self.assertEqual(style.duration(ns), text)
+            self.assertEqual(prose.duration(ns), text)
 
     def test_ticks_are_round_and_inside(self) -> None:
-        self.assertEqual(style.log_ticks(0.07, 1400), [0.1, 1, 10, 100, 1000])
-        self.assertEqual(style.log_ticks(0.9, 30), [1, 2, 5, 10, 20])
+        self.assertEqual(layout.log_ticks(0.07, 1400), [0.1, 1, 10, 100, 1000])
+        self.assertEqual(layout.log_ticks(0.9, 30), [1, 2, 5, 10, 20])
 
     def test_series_of_one_strategy_differ_in_dash_and_filling_and_strategies_in_colour_and_marker(
         self,
@@ -610,8 +611,8 @@ class Words(unittest.TestCase):
         self.assertEqual(len({(mark.color, mark.marker) for mark in (a, c, d)}), 3)
         self.assertEqual(style.marks([("openmp", "x")])["openmp", "x"].color, a.color)
         # More strategies than colours: a colour that comes again has another marker.
-        every = style.marks([(strategy, "") for strategy in style.STRATEGIES]).values()
-        self.assertEqual(len({(mark.color, mark.marker) for mark in every}), len(style.STRATEGIES))
+        every = style.marks([(strategy, "") for strategy in naming.STRATEGIES]).values()
+        self.assertEqual(len({(mark.color, mark.marker) for mark in every}), len(naming.STRATEGIES))
         self.assertEqual(len({mark.color for mark in list(every)[: len(style.PALETTE)]}), len(style.PALETTE))
 
 

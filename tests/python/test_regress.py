@@ -19,6 +19,7 @@ from pathlib import Path
 from unittest import mock
 
 from scripts import regress
+from scripts.lib import builds
 from tests.python.fake_arm import SWEEP, write_arm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -212,7 +213,7 @@ class Revisions(Folder):
         patcher = mock.patch.dict(os.environ, {"NOISEFLOOR_REGRESS": str(self.folder / "builds")})
         patcher.start()
         self.addCleanup(patcher.stop)
-        self.repository = regress.Repository(self.root, self.folder / "builds")
+        self.repository = builds.Repository(self.root, self.folder / "builds")
 
     def commit(self, message: str) -> str:
         git(self.root, "add", "--all")
@@ -221,7 +222,7 @@ class Revisions(Folder):
 
     def test_the_default_base_is_the_merge_base_or_the_commit_before(self) -> None:
         first = git(self.root, "rev-parse", "HEAD")
-        with self.assertRaisesRegex(regress.Stop, "no commit lies before HEAD"):
+        with self.assertRaisesRegex(builds.Stop, "no commit lies before HEAD"):
             self.repository.default_base()
         second = self.commit("second")
         self.assertEqual(self.repository.default_base(), first)
@@ -236,16 +237,16 @@ class Revisions(Folder):
         self.commit("second")
         shallow = self.folder / "shallow"
         git(self.folder, "clone", "-q", "--depth", "1", f"file://{self.root}", str(shallow))
-        repository = regress.Repository(shallow, self.folder / "builds")
-        with self.assertRaisesRegex(regress.Stop, "--unshallow") as caught:
+        repository = builds.Repository(shallow, self.folder / "builds")
+        with self.assertRaisesRegex(builds.Stop, "--unshallow") as caught:
             repository.default_base()
         self.assertEqual(caught.exception.status, 2)
-        with self.assertRaisesRegex(regress.Stop, "--unshallow"):
+        with self.assertRaisesRegex(builds.Stop, "--unshallow"):
             repository.commit_of("HEAD~1")
 
     def test_a_nearby_name_is_suggested(self) -> None:
         git(self.root, "tag", "v1.0")
-        with self.assertRaisesRegex(regress.Stop, "did you mean 'v1.0'"):
+        with self.assertRaisesRegex(builds.Stop, "did you mean 'v1.0'"):
             self.repository.commit_of("v1.1")
 
     def test_uncommitted_changes_are_what_head_is_and_leave_no_trace(self) -> None:
@@ -265,10 +266,10 @@ class Revisions(Folder):
         commits = [git(self.root, "rev-parse", "HEAD"), self.commit("second")]
         err = io.StringIO()
         with contextlib.redirect_stderr(err):
-            builds = [regress.build(self.repository, "x", c, is_base=True, jobs=1) for c in commits + commits]
-        self.assertEqual(builds[:2], builds[2:])
+            found = [builds.build(self.repository, "x", c, is_base=True, jobs=1) for c in commits + commits]
+        self.assertEqual(found[:2], found[2:])
         self.assertEqual(err.getvalue().count("building"), 2)
-        self.assertEqual(len({len(str(one.program)) for one in builds}), 1)
+        self.assertEqual(len({len(str(one.program)) for one in found}), 1)
 
     def test_a_base_that_does_not_build_exits_with_three_and_a_head_with_one(self) -> None:
         good = git(self.root, "rev-parse", "HEAD")

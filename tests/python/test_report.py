@@ -19,8 +19,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from plots import findings, report, table
-from plots import all as every
+from plots import drawing, findings, page as parts, report, table
+
+from scripts import report as command
 from scripts.lib import results, stats
 from tests.python import synthetic
 
@@ -69,7 +70,7 @@ class Folder(unittest.TestCase):
     def run_main(self, *argv: str) -> tuple[int, str, str]:
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = report.main(argv)
+            status = command.main(argv)
         return status, out.getvalue(), err.getvalue()
 
     def page(self, expected: int = 0) -> Page:
@@ -97,7 +98,7 @@ class WholeRun(Folder):
         )
         page = self.page()
         run = results.load(self.folder)
-        pictures = [one for one in every.drawings(run) if not one.remark]
+        pictures = [one for one in drawing.drawings(run) if not one.remark]
         count = page.tags.count("svg")
         self.assertGreaterEqual(count, len(table.FIGURES))
         self.assertLessEqual(count, len(pictures))
@@ -108,7 +109,7 @@ class WholeRun(Folder):
         self.assertLess(len(page.text), 3_000_000)
         # The theme's colours, not the paper's.
         drawn = "".join(re.findall(r"<svg.*?</svg>", page.text, re.S))
-        for color in report.COLORS:
+        for color in parts.COLORS:
             self.assertNotIn(color, drawn)
 
     def test_the_rows_can_be_taken_out_again(self) -> None:
@@ -127,7 +128,7 @@ class WholeRun(Folder):
             found = re.search(r"base64,([^']*)", text)
             return base64.b64decode(found[1]) if found else text.encode()
 
-        large = len(report.gzipped(raw)) * 4 // 3 + 4
+        large = len(parts.gzipped(raw)) * 4 // 3 + 4
         self.assertEqual(gzip.decompress(packed(large)), raw)
         small = len(bz2.compress(raw)) * 4 // 3 + 4
         self.assertLess(small, large)
@@ -143,7 +144,7 @@ class WholeRun(Folder):
             synthetic.observations([synthetic.cell(workload="noise", sweep="kernels", task_ns=9_000)]),
         )
         run = results.load(self.folder)
-        (found,) = every.outcomes(run, lambda picture, _: picture, ["kernels"], bare=True, processes=1)
+        (found,) = drawing.outcomes(run, lambda picture, _: picture, ["kernels"], bare=True, processes=1)
         assert found.value is not None
         (drawn,) = (text for axes in found.value.axes for text in axes.texts if "ns" in text.get_text())
         self.assertRegex(drawn.get_text(), r"^0\.0\d{3} \[0\.0\d{3}, ")
@@ -293,17 +294,17 @@ class Tables(Folder):
         self.assertIn("×1.00", text)
 
     def test_values_are_written_for_people_and_missing_ones_are_no_zero(self) -> None:
-        self.assertEqual(report.value(float("nan")), ("–", True))
-        self.assertEqual(report.value(1234567), ("1,234,567", True))
-        self.assertEqual(report.value(0.000123456), ("0.0001235", True))
-        self.assertEqual(report.value("x"), ("x", False))
+        self.assertEqual(parts.value(float("nan")), ("–", True))
+        self.assertEqual(parts.value(1234567), ("1,234,567", True))
+        self.assertEqual(parts.value(0.000123456), ("0.0001235", True))
+        self.assertEqual(parts.value("x"), ("x", False))
 
 
 class Verdict(Folder):
     def answers(self, rows: list[synthetic.Row]) -> dict[str, str]:
         synthetic.write_run(self.folder, rows)
         run = results.load(self.folder)
-        found = every.drawings(run)
+        found = drawing.drawings(run)
 
         def rows_of(name: str) -> list[Any]:
             return [one.rows for one in found if one.figure.name == name and not one.remark]

@@ -21,7 +21,7 @@ import unittest
 from pathlib import Path
 from typing import Any, ClassVar
 
-from plots import report
+from scripts import report as command
 from tests.python import synthetic
 
 webdriver: Any = None
@@ -80,7 +80,7 @@ class Browser(unittest.TestCase):
         for name, rows in runs.items():
             run = synthetic.write_run(cls.folder / name, rows)
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                report.main([str(run)])
+                command.main([str(run)])
             cls.pages[name] = (run / "report.html").as_uri()
         options = webdriver.ChromeOptions()
         options.binary_location = shutil.which("chromium")

@@ -20,8 +20,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from scripts import results as command
 from scripts.lib import results
 from tests.python import synthetic
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Folder(unittest.TestCase):
@@ -94,7 +97,7 @@ class Loading(Folder):
         self.write([])
         run = results.load(self.folder)
         self.assertEqual(len(run.observations), 0)
-        self.assertIn("rows      0", results.summary(run))
+        self.assertIn("rows      0", command.summary(run))
 
     def test_an_older_schema_is_read_with_its_missing_columns_empty(self) -> None:
         rows = self.write()
@@ -336,7 +339,7 @@ class Summary(Folder):
     def run_main(self, *argv: str) -> tuple[int, str, str]:
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = results.main(argv)
+            status = command.main(argv)
         return status, out.getvalue(), err.getvalue()
 
     def test_it_counts_cells_launches_and_rows_and_names_problems(self) -> None:
@@ -366,7 +369,7 @@ class Summary(Folder):
         os.close(reading)
         try:
             done = subprocess.run(
-                [sys.executable, "-B", results.__file__, str(self.folder)],
+                [sys.executable, "-B", str(ROOT / "scripts" / "results"), str(self.folder)],
                 stdout=writing,
                 stderr=subprocess.PIPE,
                 text=True,

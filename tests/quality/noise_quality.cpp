@@ -1,4 +1,4 @@
-// Draws long stretches of noise and prints counts and sums as JSON; scripts/studies/quality.py judges them.
+// Draws long stretches of noise and prints counts and sums as JSON; scripts/studies/quality judges them.
 // SPDX-License-Identifier: MIT
 //
 // noise_quality TEST KERNEL LOG2_SAMPLES THREADS SEED [SIGMA]: TEST is float32, int16, lags, streams or blocks.

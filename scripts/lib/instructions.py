@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
 
-from scripts import gate
+from scripts.lib import verdicts
 from scripts.lib.results import ResultsError
 
 # Counts repeat to 0.0004% with one thread: a twentieth of the limit is room enough, and less than any real change.
@@ -58,7 +58,7 @@ Count = Callable[[Path, str, int], int]
 
 def countable(text: str) -> tuple[str, str]:
     """The cell as it is counted, and why it is not ("" if it is)."""
-    cell = gate.parse_cell(text)
+    cell = verdicts.parse_cell(text)
     kernel = cell.get("kernel", "")
     if cell.get("workers", "1") != "1":
         return text, "several workers: their waiting is counted, too, and differs from call to call"
@@ -107,10 +107,10 @@ def choose_many(count: Count, program: Path, cell: str) -> int:
     return min(MOST_ITERATIONS, max(MANY, FEW + wanted))
 
 
-def judge(text: str, label: str, base: Path, head: Path, count: Count) -> gate.CellVerdict:
+def judge(text: str, label: str, base: Path, head: Path, count: Count) -> verdicts.CellVerdict:
     """The verdict of one cell. Throws Missing."""
     cell, why = countable(text)
-    plain = gate.CellVerdict(text, "", label, "SKIPPED")
+    plain = verdicts.CellVerdict(text, "", label, "SKIPPED")
     if why:
         return replace(plain, message=why)
     try:
@@ -149,11 +149,11 @@ def compare(
     names: tuple[str, str],
     out: Path,
     count: Count = callgrind,
-) -> tuple[gate.Report, Path]:
+) -> tuple[verdicts.Report, Path]:
     """The report on these cells (as --dry-run prints them) and the new folder for it. Counts do not depend on what
     else runs, so cells are counted at the same time. Throws Missing; ResultsError where nothing can be counted.
     """
-    parsed: list[Mapping[str, str]] = [gate.parse_cell(cell) for cell in cells]
+    parsed: list[Mapping[str, str]] = [verdicts.parse_cell(cell) for cell in cells]
     folder = out / f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-instructions"
     with tempfile.TemporaryDirectory() as temporary:
         # Both from paths of one length: its length is copied, hashed and searched when a program starts.
@@ -166,19 +166,19 @@ def compare(
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             jobs = [
                 pool.submit(judge, text, label, arms[0], arms[1], count)
-                for text, label in zip(cells, gate.labels(parsed))
+                for text, label in zip(cells, verdicts.labels(parsed))
             ]
             lines = [job.result() for job in jobs]
     if all(line.verdict == "SKIPPED" for line in lines):
         raise ResultsError(
             "no cell can be counted: none runs in a single thread with a kernel that valgrind knows"
         )
-    report = gate.Report(
+    report = verdicts.Report(
         base=names[0],
         head=names[1],
         machine_id="any",
         seconds=0.0,
-        verdict=gate.session_verdict(lines, None),
+        verdict=verdicts.session_verdict(lines, None),
         cells=tuple(lines),
         control=None,
         margin=LIMIT,

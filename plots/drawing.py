@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Draws every figure that a run has rows for, into RUN/plots, and says which sweep fills the others.
 
 SPDX-License-Identifier: MIT
@@ -6,28 +5,19 @@ SPDX-License-Identifier: MIT
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import os
-import signal
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-if __name__ == "__main__":
-    # Started by its path: find scripts/ and plots/ beside each other, and nothing by this folder's bare names.
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from scripts.lib import interpreter
-
-    interpreter.require()
 
 import pandas as pd
 
 from plots import style, table
-from scripts.lib import results
+from scripts.lib import prose, results
 
 T = TypeVar("T")
 
@@ -65,7 +55,7 @@ def drawings(run: results.Run, only: Sequence[str] = ()) -> list[Drawing]:
             name = figure.name if len(sweeps) == 1 or one == figure.name else f"{one}-{figure.name}"
             remark = ""
             if not (some["status"] == "ok").any():
-                remark = f"no ok row in sweep {', '.join(dict.fromkeys(some['sweep']))};{style.describe_undrawn(some)}"
+                remark = f"no ok row in sweep {', '.join(dict.fromkeys(some['sweep']))};{prose.describe_undrawn(some)}"
             found.append(Drawing(figure, name, some, remark))
     return found
 
@@ -154,40 +144,3 @@ def in_parallel(jobs: Sequence[Callable[[], T]], processes: int | None = None) -
 
 def _do(number: int) -> Any:
     return _jobs[number]()
-
-
-def main(argv: Sequence[str]) -> int:
-    """Exit status: 0; 1 if a file cannot be written; 2 if the run cannot be read or nothing in it can be drawn."""
-    groups = [figure.name for figure in table.FIGURES]
-    parser = argparse.ArgumentParser(prog="all.py", description="Draws the figures of a run as SVG and PNG.")
-    parser.add_argument("run", metavar="RUN", help="a run's folder, such as results/latest")
-    parser.add_argument("--only", action="append", default=[], choices=groups, help="draw this figure only")
-    parser.add_argument("--out", metavar="DIR", help="where to write (default: RUN/plots)")
-    try:
-        arguments = parser.parse_args(argv)
-    except SystemExit as end:
-        return int(end.code or 0)
-    try:
-        run = results.load(arguments.run)
-    except results.ResultsError as error:
-        print(f"all.py: {error}", file=sys.stderr)
-        return error.status
-    for warning in run.warnings:
-        print(f"all.py: warning: {warning}", file=sys.stderr)
-    parent = run.path if run.path.is_dir() else run.path.parent
-    folder = Path(arguments.out) if arguments.out else parent / "plots"
-    try:
-        written, remarks = draw_all(run, folder, arguments.only)
-    except OSError as error:
-        print(f"all.py: {error.filename or folder}: {error.strerror}", file=sys.stderr)
-        return 1
-    for remark in remarks:
-        print(f"all.py: {remark}", file=sys.stderr)
-    for path in written:
-        print(path)
-    return 0 if written else 2
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… | head` ends it without a word
-    sys.exit(main(sys.argv[1:]))
