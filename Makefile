@@ -52,6 +52,8 @@ scripts/report "$$run" || exit; exit $$status
 endef
 
 bench:
+	@echo 'make bench: packages that are missing; the build, some minutes the first time; the quick sweep, at most' \
+	  '3 minutes; figures and report, about half a minute' >&2
 	@scripts/bootstrap bench
 	@$(MAKE) build
 	@$(call measure,quick)

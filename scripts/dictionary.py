@@ -25,6 +25,7 @@ Written by `scripts/dictionary.py` from `noisefloor list columns`.
 | file | holds |
 | --- | --- |
 | `plan.json` | the sweeps, the cells with their iterations, the arms, the seed, the command line: what `--resume` needs |
+| `disturbance.json` | what others took of the CPUs during the run, the limits, and the launches (`launch`) that do not count since the cell was measured again |
 | `machine.json` | machine and build, once per run |
 | `pitfalls.json` | where pitfalls were measured: their texts, variants and code |
 | `observations.csv` | one row per timed repetition, appended as they come |

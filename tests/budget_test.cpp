@@ -60,6 +60,20 @@ TEST(Budget, WhereSixDoNotFitTheFirstCellsAreKept) {
   EXPECT_THAT(cut_to_budget({{1, 10}}, 0, -5).left_out, ElementsAre(0));
 }
 
+TEST(Budget, GroupsShareWhatIsThere) {
+  // Two groups of cells that cost 6 each, and one cell of a third group that costs as much as two of them.
+  const std::vector<CellCost> cells = {{1, 10, 0}, {1, 10, 0}, {1, 10, 0}, {1, 10, 1},
+                                       {1, 10, 1}, {1, 10, 1}, {2, 10, 2}};
+  EXPECT_THAT(fair_order(cells), ElementsAre(0, 3, 6, 1, 4, 2, 5));
+  EXPECT_THAT(cut_to_budget(cells, 0, 36).left_out, ElementsAre(2, 5));
+}
+
+TEST(Budget, ReferenceProgramsAreTheFirstToBeLeftOut) {
+  const std::vector<CellCost> cells = {{1, 10, 0, true}, {1, 10, 0}, {1, 10, 1}};
+  EXPECT_THAT(fair_order(cells), ElementsAre(1, 2, 0));
+  EXPECT_THAT(cut_to_budget(cells, 0, 13).left_out, ElementsAre(0));
+}
+
 TEST(Budget, RoundsThatAreOverCostNothing) {
   EXPECT_EQ(cut_to_budget({{1, 20}}, 8, 3).rounds, 11);
   EXPECT_EQ(cut_to_budget({{1, 20}}, 8, 0.5).rounds, 8);

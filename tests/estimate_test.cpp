@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "temporary_folder.hpp"
 
@@ -25,6 +26,7 @@ const std::string kTwo = "[[group]]\nworkload = \"spin\"\ntasks = 8\nstrategy = 
 TEST(Estimate, WithoutAnEarlierRunEveryLaunchIsAGuess) {
   const Estimate expected = estimate(plan_of(kTwo), nullptr);
   EXPECT_EQ(expected.known_cells, 0U);
+  EXPECT_EQ(expected.rated_cells, 0U);
   EXPECT_EQ(expected.time, (2 * 3 + 2) * kUnknownLaunch) << "three rounds of two cells, and a trial of each";
 }
 
@@ -37,6 +39,60 @@ TEST(Estimate, CellsOfAnEarlierRunTakeWhatTheyTookWhateverTheirSweepIsCalled) {
   const Estimate expected = estimate(plan, &earlier);
   EXPECT_EQ(expected.known_cells, 1U);
   EXPECT_EQ(expected.time, 2 * 3 * (seconds(2) + kUnknownLaunch) + seconds(2) + kUnknownLaunch);
+}
+
+const std::string kLong =
+    "[[group]]\nworkload = \"spin\"\ntasks = 100\ntask_size = 1000000\nstrategy = [\"sequential\", \"openmp\"]\n"
+    "workers = 2\n";
+
+TEST(Estimate, FollowsFromTasksAndTheirSizeWhereARateIsKnown) {
+  Plan earlier = make_plan({parse_sweep("[[group]]\nworkload = \"spin\"\ntask_size = [100, 10000]\n", "o.toml")}, {});
+  earlier.cells[0].cell.task_ns = 900;     // 9 ns a step, costs per task in it
+  earlier.cells[1].cell.task_ns = 10'000;  // 1 ns
+  Rates rates;
+  rates.learn(earlier);
+  const Plan plan = plan_of(kLong);
+  EXPECT_DOUBLE_EQ(*rates.task_ns(plan.cells[0].cell), 1e6);
+  const Estimate expected = estimate(plan, nullptr, rates, 2);
+  EXPECT_EQ(expected.rated_cells, 2U);
+  // 100 tasks of 1 ms, alone and by two: three rounds of seven repetitions, two trials of eight.
+  EXPECT_GT(expected.time, milliseconds((3 * 7 + 8) * (100 + 50)));
+  EXPECT_LT(expected.time, milliseconds(2 * (3 * 7 + 8) * (100 + 50)));
+  EXPECT_GT(estimate(plan, nullptr, rates, 1).time, expected.time) << "two workers on one CPU take turns";
+}
+
+class OneRate : public Launcher {
+ public:
+  LaunchOutcome launch(const LaunchRequest& request) override {
+    requests.push_back(request);
+    LaunchOutcome outcome;
+    if (request.options.cell.workload == "multiply") return outcome;  // fails
+    outcome.end = LaunchEnd::finished;
+    Row row;
+    row["wall_ns"] = std::to_string(4 * request.options.cell.task_size);
+    row["iterations"] = "2";
+    outcome.rows.push_back(row);
+    return outcome;
+  }
+  std::vector<LaunchRequest> requests;
+};
+
+TEST(Rates, OneSmallTaskOfEachKindIsLaunched) {
+  const Plan plan = plan_of(
+      std::string(kLong).insert(10, "name = \"l\"\n") + "[[group]]\nname = \"m\"\nworkload = \"multiply\"\n", 3);
+  OneRate launcher;
+  Rates rates;
+  rates.measure(
+      plan, launcher, [] { return std::chrono::nanoseconds(0); }, seconds(1));
+  ASSERT_EQ(launcher.requests.size(), 2U);
+  EXPECT_EQ(launcher.requests[0].options.cell.tasks, 1U);
+  EXPECT_EQ(launcher.requests[0].options.cell.task_size, 65'536U);
+  EXPECT_EQ(launcher.requests[0].options.repetitions, 1);
+  EXPECT_DOUBLE_EQ(*rates.task_ns(plan.cells[0].cell), 2e6);
+  EXPECT_FALSE(rates.task_ns(plan.cells[2].cell).has_value());
+  rates.measure(
+      plan, launcher, [] { return std::chrono::nanoseconds(0); }, seconds(1));
+  EXPECT_EQ(launcher.requests.size(), 2U) << "what is known, and what failed, is not asked for again";
 }
 
 TEST(Estimate, DiskIsTheSignalsAndTheLargestOutput) {

@@ -143,9 +143,29 @@ TEST(Plan, TheSameSweepTwiceIsRefused) {
   EXPECT_THAT(problem({sweep(), sweep()}, {}), HasSubstr("'s' is given twice"));
 }
 
-TEST(Plan, ACellThatMeansNothingIsRefusedWithItsSweep) {
-  const std::string said = problem({sweep("s", "tasks = 2\nchunk_size = [1, 3]\n")}, {});
+TEST(Plan, ACellThatMeansNothingIsSkippedWithTheReason) {
+  const Plan plan = make_plan({sweep("s", "tasks = 2\nchunk_size = [1, 3]\n")}, {});
+  ASSERT_EQ(plan.cells.size(), 2U);
+  EXPECT_EQ(plan.cells[0].status, "");
+  EXPECT_EQ(plan.cells[1].status, "skipped");
+  EXPECT_THAT(plan.cells[1].message, HasSubstr("chunk_size 3 is larger than tasks 2"));
+  EXPECT_EQ(plan.cells[1].rounds, 1) << "one row says so";
+  EXPECT_EQ(parse_plan(format_plan(plan, {}), "plan.json").plan.cells[1].message, plan.cells[1].message);
+}
+
+TEST(Plan, IsRefusedWhereNoCellMeansAnything) {
+  const std::string said = problem({sweep("s", "tasks = 2\nchunk_size = 3\n")}, {});
   EXPECT_THAT(said, HasSubstr("s: chunk_size 3 is larger than tasks 2"));
+}
+
+TEST(Plan, HasTheBudgetOfItsSweepsUnlessOneHasNoneOrRoundsAreGiven) {
+  SweepFile one = sweep("s", ""), two = sweep("t", "");
+  one.budget = std::chrono::seconds(60);
+  EXPECT_EQ(make_plan({one}, {}).budget, std::chrono::seconds(60));
+  EXPECT_FALSE(make_plan({one}, {.rounds = 4}).budget.has_value());
+  EXPECT_FALSE(make_plan({one, two}, {}).budget.has_value());
+  two.budget = std::chrono::seconds(30);
+  EXPECT_EQ(make_plan({one, two}, {}).budget, std::chrono::seconds(90));
 }
 
 TEST(Plan, TooManyCellsAreRefusedWithTheirNumberUnlessMeant) {

@@ -226,14 +226,14 @@ TEST_F(RunTest, ABaseThatCannotBeMeasuredIsMissing) {
   EXPECT_FALSE(fs::exists(folder_ + "/runs"));
 }
 
-TEST_F(RunTest, DryRunPrintsTheCellsAndMeasuresNothing) {
+TEST_F(RunTest, DryRunPrintsTheCellsAndLeavesNothing) {
   write("tiny.toml", kTiny);
   const Result result = program({"run", "tiny.toml", "--dry-run", "--set", "strategy=openmp", "--filter", "workers=1"});
   EXPECT_EQ(result.status, 0);
   EXPECT_THAT(result.out, StartsWith("sweep=tiny.a,workload=spin,strategy=openmp,"));
   EXPECT_EQ(result.out.find('\n'), result.out.size() - 1);
   EXPECT_THAT(result.err, AllOf(HasSubstr("1 cells, 2 launches"),
-                                HasSubstr("about 1 s: 0 of 1 cells as in an earlier run (there is none"),
+                                HasSubstr("about 1 s: 1 cells from their tasks, of which one of a kind was timed"),
                                 HasSubstr("disk: about 0 MB"), HasSubstr("memory: about")));
   EXPECT_FALSE(fs::exists(folder_ + "/cache"));
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 3);  // tiny.toml, out, err

@@ -95,6 +95,13 @@ TEST(SweepFile, DefaultsToTwelveRoundsOfFiveRepetitionsAfterTwoWarmups) {
   EXPECT_EQ(sweep.warmups, 2);
 }
 
+TEST(SweepFile, MayHaveABudget) {
+  EXPECT_EQ(parse_sweep("budget = \"3m\"\n" + with_group("workload = \"spin\"\n"), "s.toml").budget,
+            std::chrono::seconds(180));
+  EXPECT_THAT(problem("budget = \"3\"\n"), HasSubstr("some.toml:1:10: '3' is no duration"));
+  EXPECT_THAT(problem("budget = 180\n"), HasSubstr("budget must be a text"));
+}
+
 TEST(SweepFile, AnUnnamedGroupIsCalledAfterTheFile) {
   const auto all = cells(parse_sweep(with_group("workload = \"spin\"\n"), "dir/some.toml"));
   ASSERT_EQ(all.size(), 1U);

@@ -37,6 +37,7 @@
 #include "harness/measure/machine.hpp"
 #include "harness/measure/start.hpp"
 #include "harness/strategies/strategy.hpp"
+#include "harness/sweep/attempts.hpp"
 #include "harness/sweep/benchmark_json.hpp"
 #include "harness/sweep/budget.hpp"
 #include "harness/sweep/engine.hpp"
@@ -102,6 +103,9 @@ std::string shown(const std::string& path) {
   return error || relative.empty() || *relative.begin() == ".." ? path : relative.string();
 }
 
+/// For the launches that tell how long one task takes, before an estimate.
+constexpr std::chrono::seconds kRatesPatience{10};
+
 void say(const std::string& line) { std::fputs((line + '\n').c_str(), stderr); }
 
 /// Where runs go.
@@ -112,16 +116,32 @@ std::string parent_of(const RunArguments& arguments) {
 void print_plan(const Plan& plan, const RunArguments& arguments) {
   for (const PlannedCell& planned : plan.cells) fmt::print("{}\n", format_cell(planned.cell));
   const auto earlier = newest_plan(parent_of(arguments), machine_id(machine_facts(cache_folder_if_any())), pitfalls());
-  const Estimate expected = estimate(plan, earlier ? &earlier->plan : nullptr);
+  Rates rates;
+  if (earlier) rates.learn(earlier->plan);
+  const Interrupt interrupt;
+  ProcessLauncher launcher(own_program(), interrupt.fd());
+  rates.measure(plan, launcher, real_clock(), kRatesPatience);
+  const Estimate expected = estimate(plan, earlier ? &earlier->plan : nullptr, rates);
   say(fmt::format("{} cells, {} launches in {} rounds, seed {}", plan.cells.size(), count_launches(plan),
                   count_rounds(plan), plan.seed));
-  say(fmt::format("about {}: {} of {} cells as in {}, the others at {} ms a launch", format_duration(expected.time),
-                  expected.known_cells, plan.cells.size(),
-                  earlier ? earlier->facts.at("run_id") : "an earlier run (there is none of this machine)",
-                  kUnknownLaunch.count()));
-  if (!arguments.budget.empty()) {
-    say(fmt::format("the budget of {} cuts rounds where they take longer, to no fewer than {}", arguments.budget,
-                    kLeastRounds));
+  const auto skipped = static_cast<std::uint64_t>(std::count_if(
+      plan.cells.begin(), plan.cells.end(), [](const PlannedCell& planned) { return !planned.status.empty(); }));
+  std::string known;
+  const std::pair<std::uint64_t, std::string> kinds[] = {
+      {expected.known_cells, fmt::format("as in {}", earlier ? earlier->facts.at("run_id") : std::string())},
+      {expected.rated_cells, "from their tasks, of which one of a kind was timed just now or in an earlier run"},
+      {plan.cells.size() - skipped - expected.known_cells - expected.rated_cells,
+       fmt::format("at {} ms a launch, for want of anything better", kUnknownLaunch.count())},
+      {skipped, "impossible, and skipped"}};
+  for (const auto& [count, how] : kinds) {
+    if (count != 0) known += fmt::format("{}{} cells {}", known.empty() ? "" : ", ", count, how);
+  }
+  const bool too_long = plan.budget && expected.time > *plan.budget;
+  say(fmt::format("about {}: {}", format_duration(too_long ? *plan.budget : expected.time), known));
+  if (plan.budget) {
+    say(fmt::format("the budget of {} cuts rounds where they take longer, to no fewer than {}, then cells{}",
+                    format_duration(*plan.budget), kLeastRounds,
+                    too_long ? fmt::format("; all of it would take about {}", format_duration(expected.time)) : ""));
   }
   const std::string cache = cache_folder_if_any();
   say(fmt::format("disk: about {}{}{}; memory: about {}", format_size(expected.disk_bytes),
@@ -134,7 +154,8 @@ std::string describe(const RunSummary& summary) {
                                                                {summary.failed, "launches failed"},
                                                                {summary.wrong_output, "launches with wrong output"},
                                                                {summary.timeout, "launches timed out"},
-                                                               {summary.failed_base, "launches of base failed"}};
+                                                               {summary.failed_base, "launches of base failed"},
+                                                               {summary.again, "measured again"}};
   for (const auto& [count, what] : others) {
     if (count != 0) text += fmt::format(", {}: {}", what, count);
   }
@@ -188,6 +209,16 @@ struct Session {
   bool complete = false;  ///< nothing is left to launch
 };
 
+/// What the user is told of a run's disturbance; empty if there was hardly any.
+std::string describe(const RunDisturbance& seen) {
+  std::string text = seen.sentence();
+  if (seen.disturbed() == 0) return text;
+  return fmt::format(
+      "{}{}{} launch{} wanted and did not get more than {:.0f}% of their time, because of others: "
+      "disturbance.json has it",
+      text, text.empty() ? "" : "\n", seen.disturbed(), seen.disturbed() == 1 ? "" : "es", 100 * kLaunchLimit);
+}
+
 std::string text_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
@@ -199,6 +230,11 @@ ExitStatus measure(Session& session, ProcessLauncher& launcher, ProgressStyle st
   const UniqueFd claim = session.complete ? UniqueFd() : claim_machine();
   session.options.changed = [&](const Plan& plan) {
     replace_file(folder + "/plan.json", format_plan(plan, session.head));
+  };
+  std::string disturbance;
+  session.options.disturbed = [&](const RunDisturbance& seen) {
+    replace_file(folder + "/disturbance.json", seen.facts().dump(2) + '\n');
+    disturbance = describe(seen);
   };
   RunSummary summary;
   {
@@ -228,14 +264,17 @@ ExitStatus measure(Session& session, ProcessLauncher& launcher, ProgressStyle st
     fs::remove_all(folder + "/bin", ignored);
     if (summary.measured == 0) say("nothing was measured");
   }
+  if (!disturbance.empty()) say(disturbance);
   say(fmt::format("{} in {}", describe(summary), shown(folder)));
   fmt::print("{}\n", shown(folder));
   return summary.status();
 }
 
-/// Time for all of the run; empty without --budget.
-std::optional<std::chrono::nanoseconds> budget_of(const RunArguments& arguments) {
-  if (arguments.budget.empty()) return std::nullopt;
+/// Time for all of the run: that of --budget, else `given`.
+std::optional<std::chrono::nanoseconds> budget_of(const RunArguments& arguments,
+                                                  std::optional<std::chrono::nanoseconds> given) {
+  if (arguments.budget.empty()) return given;
+  if (arguments.budget == "none") return std::nullopt;
   try {
     return parse_duration(arguments.budget);
   } catch (const UsageError& error) {
@@ -343,10 +382,10 @@ ExitStatus resume(const RunArguments& arguments) {
   const ProgressStyle style = choose_style(arguments.progress, place);
   const Interrupt interrupt;
   ProcessLauncher launcher(own_program(), interrupt.fd());
-  const auto budget = budget_of(arguments);
+  static_cast<void>(budget_of(arguments, {}));  // what is wrong with the call comes first
   Session session = take_up(arguments.resume, launcher);
   Plan& plan = session.plan;
-  if (budget) plan.budget = budget;
+  plan.budget = budget_of(arguments, plan.budget);
   if (session.complete) plan.budget.reset();  // nothing may be launched any more
   if (plan.budget) {
     say(fmt::format("budget {}: {} of it is spent", format_duration(*plan.budget), format_duration(plan.spent)));
@@ -368,8 +407,7 @@ Plan plan_of(const RunArguments& arguments) {
   constexpr auto kMostSeed = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   options.seed = arguments.seed.value_or(std::random_device{}());
   if (options.seed > kMostSeed) {
-    throw UsageError(
-        fmt::format("--seed {} is larger than {}, the largest that a run takes", options.seed, kMostSeed));
+    throw UsageError(fmt::format("--seed {} is larger than {}, the largest that a run takes", options.seed, kMostSeed));
   }
   std::vector<SweepFile> sweeps;
   for (const std::string& name : arguments.sweeps) {
@@ -405,10 +443,10 @@ ExitStatus run(const RunArguments& arguments) {
   const ProgressPlace place = progress_place(stderr);
   const ProgressStyle style = choose_style(arguments.progress, place);
   Session session;
-  const auto budget = budget_of(arguments);
+  static_cast<void>(budget_of(arguments, {}));
   session.plan = plan_of(arguments);
   Plan& plan = session.plan;
-  plan.budget = budget;
+  plan.budget = budget_of(arguments, plan.budget);
   if (arguments.dry_run) {
     print_plan(plan, arguments);
     return ExitStatus::done;
@@ -497,17 +535,21 @@ void add_run(CLI::App& app, int& status) {
   command
       ->add_option(
           "--budget", arguments->budget,
-          fmt::format("Time for all of it, such as 90s, 3m or 1h: rounds are cut evenly, to no fewer than {}; "
-                      "where those do not fit, cells are left out. With --resume: instead of what it was, time that is "
-                      "spent already counts",
-                      kLeastRounds))
+          fmt::format(
+              "Time for all of it, such as 90s, 3m or 1h, or none; default: the sweep's own, unless --rounds is "
+              "given. Rounds are cut evenly, to no fewer than {}; where those do not fit, cells are left out, "
+              "reference programs first. With --resume: instead of what it was, time that is spent already "
+              "counts",
+              kLeastRounds))
       ->type_name("TIME");
   auto* resumed = command
                       ->add_option("--resume", arguments->resume,
                                    "Go on with the run in this folder, by the same program on the same machine")
                       ->type_name("DIR");
   command->add_flag("--yes", arguments->yes, fmt::format("Run more than {} cells", kMostCells));
-  command->add_flag("--dry-run", arguments->dry_run, "Print the cells and about how long they take, measure nothing");
+  command->add_flag(
+      "--dry-run", arguments->dry_run,
+      "Print the cells and about how long they take; no more is launched than one small task of each kind");
   for (CLI::Option* option : command->get_options()) {
     const std::string name = option->get_name();
     if (option != resumed && name != "--progress" && name != "--budget" && name != "--help") resumed->excludes(option);

@@ -22,6 +22,8 @@ constexpr Column kIdentity[] = {
     {"git_sha", "commit that the program was built from", "", ""},
     {"arm", "which build ran: head, base, or base2 (a byte copy of base)", "", ""},
     {"round", "pass over all cells, from 0", "", ""},
+    {"attempt", "0 for the first launch of a cell in a round; 1, 2 where it was measured again at the round's end", "",
+     ""},
     {"order", "place of the launch in the run, from 0", "", ""},
     {"launch", "number of the launch: one fresh process that measured one cell", "", ""},
     {"repetition", "timed repetition within the launch, from 0; each is one row", "", ""},
@@ -30,6 +32,8 @@ constexpr Column kIdentity[] = {
 
 constexpr std::string_view kInstructionsColumn = "instructions";
 constexpr std::string_view kCyclesColumn = "cycles";
+constexpr std::string_view kRunDelayColumn = "run_delay_ns";
+constexpr std::string_view kDisturbedColumn = "disturbed_ns";
 
 constexpr Column kMeasures[] = {
     {"iterations", "times that all tasks ran in this repetition; divide totals by it", "", ""},
@@ -44,6 +48,23 @@ constexpr Column kMeasures[] = {
     {"voluntary_switches", "context switches because a thread waited", "", ""},
     {"involuntary_switches", "context switches because a thread was preempted", "", ""},
     {"steal_ticks", "time the hypervisor took from this machine, all CPUs", "", "ticks"},
+    {kRunDelayColumn,
+     "time that threads were ready to run and waited for a CPU, summed over them and over processes; of those that "
+     "ended "
+     "within the repetition, waits of 1 ms and more",
+     "", "ns"},
+    {"others_cpu_ns",
+     "CPU time that processes outside of the launch, and the kernel, used meanwhile on the CPUs that the launch may "
+     "use; "
+     "/proc/stat tells it in ticks of 10 ms, so that of the whole timed part of the launch is shared among its "
+     "repetitions",
+     "", "ns"},
+    {kDisturbedColumn,
+     "CPU time that the launch wanted and did not get because of others: no more than run_delay_ns (its own threads "
+     "wait "
+     "for each other, too) and than what others used, and what the hypervisor took",
+     "", "ns"},
+    {"disturbance_note", "why one of the three is missing or incomplete", "", ""},
     {kInstructionsColumn, "instructions retired, all workers; machine.json tells whether those in the kernel are in it",
      "", ""},
     {kCyclesColumn, "CPU cycles, counted as the instructions are", "", ""},

@@ -10,7 +10,7 @@
 
 namespace noisefloor {
 
-inline constexpr int kCsvSchema = 1;
+inline constexpr int kCsvSchema = 2;
 
 struct Column {
   std::string_view name;

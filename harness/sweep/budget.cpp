@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
+#include <map>
 
 #include "harness/base/error.hpp"
+#include "harness/base/names.hpp"
+#include "harness/strategies/strategy.hpp"
 
 namespace noisefloor {
 namespace {
@@ -48,6 +50,43 @@ std::chrono::nanoseconds parse_duration(std::string_view text) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(seconds));
 }
 
+std::vector<CellCost> costs(const Plan& plan) {
+  std::map<std::string_view, std::size_t> groups;
+  std::vector<CellCost> result;
+  for (const PlannedCell& planned : plan.cells) {
+    const auto group = groups.emplace(planned.cell.sweep, groups.size()).first->second;
+    const bool foreign = planned.cell.pitfall.empty() &&
+                         find_by_name(strategies(), planned.cell.strategy, "strategy").start == Start::reference;
+    result.push_back({.rounds = planned.rounds, .group = group, .last = foreign});
+  }
+  return result;
+}
+
+std::vector<std::size_t> fair_order(const std::vector<CellCost>& cells) {
+  std::vector<std::size_t> order;
+  for (const bool last : {false, true}) {
+    struct Queue {
+      std::vector<std::size_t> cells = {};
+      std::size_t next = 0;
+      double got = 0;
+    };
+    std::map<std::size_t, Queue> queues;
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      if (cells[i].last == last) queues[cells[i].group].cells.push_back(i);
+    }
+    while (!queues.empty()) {
+      const auto poorest = std::min_element(queues.begin(), queues.end(),
+                                            [](const auto& a, const auto& b) { return a.second.got < b.second.got; });
+      Queue& queue = poorest->second;
+      const std::size_t cell = queue.cells[queue.next++];
+      order.push_back(cell);
+      queue.got += cells[cell].launch_ns > 0 ? cells[cell].launch_ns : 1;
+      if (queue.next == queue.cells.size()) queues.erase(poorest);
+    }
+  }
+  return order;
+}
+
 BudgetCut cut_to_budget(const std::vector<CellCost>& cells, int round, double left_ns) {
   BudgetCut cut;
   std::vector<bool> kept(cells.size(), true);
@@ -59,12 +98,13 @@ BudgetCut cut_to_budget(const std::vector<CellCost>& cells, int round, double le
   const int least = std::max(kLeastRounds, round);
   if (total(least) > left_ns) {
     double sum = 0;
-    for (std::size_t i = 0; i < cells.size(); ++i) {
+    for (const std::size_t i : fair_order(cells)) {
       const double own = cost(cells[i], round, least);
       kept[i] = own == 0 || sum + own <= left_ns;  // what costs nothing has what it needs
       sum += kept[i] ? own : 0;
       if (!kept[i]) cut.left_out.push_back(i);
     }
+    std::sort(cut.left_out.begin(), cut.left_out.end());
   }
   cut.rounds = least;
   int most = 0;

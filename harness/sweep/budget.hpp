@@ -19,9 +19,19 @@ std::chrono::nanoseconds parse_duration(std::string_view text);
 
 /// What one cell costs, as far as a budget is concerned.
 struct CellCost {
-  double launch_ns = 0;  ///< one launch of every arm
-  int rounds = 0;        ///< that it shall have
+  double launch_ns = 0;   ///< one launch of every arm
+  int rounds = 0;         ///< that it shall have
+  std::size_t group = 0;  ///< of its sweep: groups share time fairly
+  bool last = false;      ///< the first to be left out: a reference program
 };
+
+/// One launch each, with the groups of the plan's sweeps.
+std::vector<CellCost> costs(const Plan& plan);
+
+/// The order in which cells get time where there may not be enough for all: the next cell is that of the group which
+/// got the least so far, each group's in the order of the plan; those that are `last` come after all others. What a
+/// cell gets is launch_ns, or one unit where that is 0.
+std::vector<std::size_t> fair_order(const std::vector<CellCost>& cells);
 
 struct BudgetCut {
   int rounds = 0;                     ///< the most that any cell gets; cells that want fewer keep their number
@@ -30,8 +40,8 @@ struct BudgetCut {
 
 /// What can still be done in `left_ns` after `round` rounds are over. Rounds are cut evenly, for all cells, but
 /// not below kLeastRounds (or what a cell wants, where that is less). Where those do not fit, cells are left
-/// out: each is kept, in the order of the plan, as long as there is time for it, so that the first ones of a
-/// sweep, what others are compared with, are measured.
+/// out: each is kept, in fair_order(), as long as there is time for it, so that the first ones of every group, what
+/// others are compared with, are measured.
 BudgetCut cut_to_budget(const std::vector<CellCost>& cells, int round, double left_ns);
 
 }  // namespace noisefloor

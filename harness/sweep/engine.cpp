@@ -1,12 +1,12 @@
-// Tries every cell, then goes round.
+// Goes round, and measures again what was disturbed.
 // SPDX-License-Identifier: MIT
 #include "harness/sweep/engine.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
@@ -16,93 +16,45 @@
 
 #include "harness/base/names.hpp"
 #include "harness/strategies/strategy.hpp"
+#include "harness/sweep/attempts.hpp"
 #include "harness/sweep/budget.hpp"
-#include "harness/workloads/table.hpp"
+#include "harness/sweep/calibration.hpp"
 
 namespace noisefloor {
 namespace {
 
 using std::chrono::nanoseconds;
 
-// A repetition that something disturbs looks like one that needs few iterations, or like long tasks.
-constexpr int kTrialRepetitions = 5;
-constexpr int kTrialWarmups = 1;
-constexpr std::uint64_t kLongRepetitionNs = 100'000'000;
 constexpr std::chrono::seconds kHangDeadline{kHangSeconds};
-constexpr std::uint64_t kMostIterations = std::uint64_t{1} << 30U;
 
 /// A budget may be overrun by so much, and no launch is begun that would overrun it further.
 constexpr double kOverrun = 1.05;
 
+/// Measuring again is given up once so many visits were, and fewer than a quarter of them came out undisturbed.
+constexpr std::uint64_t kEnoughAgain = 12;
+
+/// A cell all of whose attempts overran in so many rounds one after the other is not launched any more.
+constexpr int kHopelessRounds = 3;
+
+/// No share of the CPUs that others take makes a deadline longer than by this factor.
+constexpr double kMostSlowdown = 10;
+
 constexpr std::string_view kOk = "ok";
 constexpr std::string_view kSkipped = "skipped";
 
-std::optional<std::uint64_t> number(const std::string& text, int base = 10) {
-  std::uint64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value, base);
-  if (text.empty() || error != std::errc() || stop != end) return std::nullopt;
-  return value;
-}
-
-/// The cell without what names it and what is measured for it: equal ones behave alike.
-Cell factors(const Cell& named) {
-  Cell cell = normalised(named);
-  cell.sweep.clear();
-  cell.task_ns.reset();
-  return cell;
-}
-
-/// What is done in `cell`, without how it is run.
-Cell work_of(const Cell& named) {
-  const Cell cell = normalised(named);
-  Cell work;
-  work.workload = cell.workload;
-  work.kernel = cell.kernel;
-  work.format = cell.format;
-  work.tasks = cell.tasks;
-  work.task_size = cell.task_size;
-  work.output_mode = cell.output_mode;
-  work.pitfall = cell.pitfall;
-  work.variant = cell.variant;
-  return work;
-}
-
 nanoseconds as_ns(double ns) { return nanoseconds(static_cast<std::int64_t>(ns)); }
 
-std::string status_of(LaunchEnd end) { return end == LaunchEnd::timeout ? "timeout" : "failed"; }
-
-/// The cell whose output is right for `planned`.
-Cell oracle_of(const PlannedCell& planned) {
-  return planned.pitfall.oracle ? *planned.pitfall.oracle : oracle_cell(planned.cell);
+/// How well `other` serves to compare `cell` with, in the same group: 0 if it does not.
+int suits(const PlannedCell& cell, const PlannedCell& other) {
+  if (other.cell.sweep != cell.cell.sweep) return 0;
+  if (cell.pitfall.oracle) return factors(other.cell) == factors(*cell.pitfall.oracle) ? 1 : 0;
+  const Cell ours = work_of(cell.cell);
+  const Cell theirs = work_of(other.cell);
+  if (ours.tasks != theirs.tasks || ours.task_size != theirs.task_size) return 0;
+  const bool sequential = other.cell.strategy == "sequential";
+  return 1 + (ours == theirs && sequential ? 4 : 0) + (ours.workload == theirs.workload ? 2 : 0) +
+         (other.cell.strategy == cell.cell.strategy ? 1 : 0);
 }
-
-/// What the first launch of a cell told.
-struct Trial {
-  LaunchOptions options;
-  std::optional<LaunchOutcome> outcome;
-
-  [[nodiscard]] const Row* row() const {
-    return outcome && outcome->end == LaunchEnd::finished ? &outcome->rows.front() : nullptr;
-  }
-  /// Wall times of the repetitions in ns, the shortest first; empty unless all have one.
-  [[nodiscard]] std::vector<std::uint64_t> walls() const {
-    std::vector<std::uint64_t> result;
-    for (const Row& one : outcome->rows) {
-      const auto wall = number(one["wall_ns"]);
-      if (!wall || *wall == 0) return {};
-      result.push_back(*wall);
-    }
-    std::sort(result.begin(), result.end());
-    return result;
-  }
-  /// Why there is nothing to go by; empty if there is.
-  [[nodiscard]] std::string problem() const {
-    if (!outcome) return "not tried";
-    if (row() == nullptr) return outcome->message;
-    return (*row())["status"] == kOk ? std::string() : (*row())["status"] + ": " + (*row())["message"];
-  }
-};
 
 class Engine {
  public:
@@ -114,14 +66,28 @@ class Engine {
         sink_(sink),
         progress_(progress),
         options_(options),
-        start_(options.clock() - plan.spent) {}
+        start_(options.clock() - plan.spent),
+        disturbance_(options.cpus) {}
 
   RunSummary run() {
-    done_.assign(plan_.cells.size(), std::vector<bool>(plan_.arms.size(), false));
+    const std::size_t count = plan_.cells.size();
+    done_.assign(count, std::vector<bool>(plan_.arms.size(), false));
+    attempts_.resize(count);
+    taken_.resize(count);
+    overran_rounds_.resize(count);
+    find_partners();
     for (const PlannedCell& planned : plan_.cells) asked_.push_back(std::max(planned.rounds, planned.asked_rounds));
     if (!plan_.calibrated) {
       leave_out_references();
-      if (!calibrate()) return summary_;
+      CalibrationTime time;
+      if (plan_.budget) {  // what is left is for measuring
+        time = {std::max(nanoseconds(0), *plan_.budget - plan_.spent) / 2, most() - elapsed()};
+      }
+      if (!calibrate(plan_, launcher_, progress_, options_.clock, time)) {
+        summary_.interrupted = true;
+        if (plan_.budget) note();
+        return summary_;
+      }
       plan_.calibrated = true;
       if (plan_.budget) fit(0);
       note();
@@ -137,6 +103,8 @@ class Engine {
     }
     go_round();
     if (plan_.budget) note();
+    summary_.again = disturbance_.again();
+    options_.disturbed(disturbance_);
     return summary_;
   }
 
@@ -165,171 +133,6 @@ class Engine {
     }
   }
 
-  /// The trial of a pitfall's variant is short: some variants take long, and a digest is all that is shared.
-  Trial& trial(const Cell& cell, const PitfallPlan& pitfall = {}) {
-    const auto [place, added] = trials_.try_emplace(format_cell(cell));
-    if (added) {
-      place->second.options.cell = cell;
-      place->second.options.iterations = pitfall.iterations;
-      place->second.options.repetitions = pitfall.oracle ? 1 : kTrialRepetitions;
-      place->second.options.warmups = pitfall.oracle ? 0 : kTrialWarmups;
-      place->second.options.seed = plan_.seed;
-      tries_.push_back(&place->second);
-    }
-    return place->second;
-  }
-
-  bool calibrate() {
-    struct Needs {
-      Trial *oracle, *granularity, *own;
-    };
-    std::vector<Needs> needs;
-    needs.reserve(plan_.cells.size());
-    // Oracles first: the others are checked against them.
-    for (const PlannedCell& planned : plan_.cells) {
-      if (!planned.status.empty()) {
-        needs.push_back({nullptr, nullptr, nullptr});
-        continue;
-      }
-      const Cell right = oracle_of(planned);
-      Trial& oracle = trial(right, {.oracle = planned.pitfall.oracle, .iterations = planned.pitfall.oracle_iterations});
-      if (planned.pitfall.oracle) oracles_[format_cell(factors(planned.cell))] = oracles_[format_cell(right)] = &oracle;
-      needs.push_back({&oracle, nullptr, nullptr});
-    }
-    std::unordered_map<std::string, Cell> largest;
-    for (const PlannedCell& planned : plan_.cells) {
-      if (planned.pitfall.oracle || !planned.status.empty()) continue;
-      Cell work = work_of(planned.cell);
-      work.tasks = 0;
-      const auto [place, added] = largest.try_emplace(format_cell(work), planned.cell);
-      if (planned.cell.tasks > place->second.tasks) place->second = planned.cell;
-    }
-    for (std::size_t i = 0; i < needs.size(); ++i) {
-      const Cell& cell = plan_.cells[i].cell;
-      if (plan_.cells[i].pitfall.hangs || !plan_.cells[i].status.empty()) continue;
-      if (plan_.cells[i].pitfall.oracle) {
-        needs[i].own = &trial(factors(cell), plan_.cells[i].pitfall);
-        continue;
-      }
-      Cell work = work_of(cell);
-      work.tasks = 0;
-      const Cell& most = largest.at(format_cell(work));
-      needs[i].granularity = &trial(work_of(most));
-      needs[i].own = &trial(factors(cell));
-    }
-    if (plan_.budget)
-      for_calibration_ = std::max(nanoseconds(0), *plan_.budget - plan_.spent) / 2;  // what is left is for measuring
-    for (std::size_t done = 0; done < tries_.size(); ++done) {
-      if (plan_.budget && elapsed() - plan_.spent >= for_calibration_) break;
-      progress_.update("calibrating", done, tries_.size(), nanoseconds(0));
-      Trial& next = *tries_[done];
-      const auto known = oracles_.find(format_cell(next.options.cell));
-      const Trial& oracle =
-          known != oracles_.end() ? *known->second : trials_.at(format_cell(oracle_cell(next.options.cell)));
-      if (oracle.problem().empty()) next.options.expected_digest = number((*oracle.row())["digest"], 16);
-      nanoseconds deadline = kFirstDeadline;
-      if (plan_.budget) deadline = std::min(deadline, most() - elapsed());
-      next.outcome =
-          launcher_.launch({.options = next.options, .program = plan_.arms.front().program, .deadline = deadline});
-      if (next.outcome->end == LaunchEnd::interrupted) {
-        summary_.interrupted = true;
-        if (plan_.budget) note();
-        return false;
-      }
-      // It was not the launch that took too long, there was no more time for it.
-      if (next.outcome->end == LaunchEnd::timeout && deadline < kFirstDeadline) next.outcome.reset();
-    }
-    progress_.update("calibrating", tries_.size(), tries_.size(), nanoseconds(0));
-    for (std::size_t i = 0; i < needs.size(); ++i) {
-      if (!plan_.cells[i].status.empty()) continue;
-      if (plan_.cells[i].pitfall.hangs) {
-        conclude_hanging(plan_.cells[i], *needs[i].oracle);
-      } else {
-        conclude(plan_.cells[i], *needs[i].oracle, needs[i].granularity, *needs[i].own);
-      }
-    }
-    return true;
-  }
-
-  /// A variant that is expected to hang was not tried: it is run once, as it is.
-  static void conclude_hanging(PlannedCell& planned, const Trial& oracle) {
-    const auto digest = oracle.problem().empty() ? number((*oracle.row())["digest"], 16) : std::nullopt;
-    planned.calibration = Calibration{1, digest.value_or(0), nanoseconds(kHangDeadline).count()};
-  }
-
-  /// Why a row is not what `arm` measured, though it was started: the program that does it for some strategies lies
-  /// beside it and may be left from another build. Empty if it is.
-  static std::string of_another_commit(const Row& row, const Arm& arm) {
-    if (row["git_sha"].empty() || arm.git_sha.empty() || row["git_sha"] == arm.git_sha) return {};
-    return fmt::format("the program that ran it is of commit {}, {} is of commit {}: build all programs anew",
-                       row["git_sha"], arm.name, arm.git_sha);
-  }
-
-  void conclude(PlannedCell& planned, const Trial& oracle, const Trial* granularity, const Trial& own) const {
-    planned.calibration.reset();
-    const auto give_up = [&](std::string_view status, std::string message) {
-      planned.status = status;
-      planned.message = std::move(message);
-    };
-    if (!own.outcome || !oracle.outcome) {
-      give_up(kSkipped, fmt::format("budget: half of {} was over before this cell was calibrated",
-                                    format_duration(2 * for_calibration_)));
-      return;
-    }
-    if (granularity != nullptr && granularity->problem().empty()) {
-      const Row& row = *granularity->row();
-      const std::vector<std::uint64_t> walls = granularity->walls();
-      const auto iterations = number(row["iterations"]);
-      const std::uint64_t tasks = granularity->options.cell.tasks;
-      if (!walls.empty() && iterations && *iterations != 0 && tasks != 0) {
-        planned.cell.task_ns = (walls[walls.size() / 2] + *iterations * tasks / 2) / (*iterations * tasks);
-      }
-    }
-    const Row* row = own.row();
-    if (row == nullptr) {
-      give_up(status_of(own.outcome->end), "calibrating: " + own.outcome->message);
-      return;
-    }
-    if (std::string other = of_another_commit(*row, plan_.arms.front()); !other.empty()) {
-      give_up("failed", std::move(other));
-      return;
-    }
-    planned.kernel = (*row)["kernel"];
-    planned.runtime = (*row)["runtime"];
-    if ((*row)["status"] == kSkipped) {
-      give_up(kSkipped, (*row)["message"]);
-      return;
-    }
-    const std::string no_oracle = oracle.problem();
-    const auto digest = no_oracle.empty() ? number((*oracle.row())["digest"], 16) : std::nullopt;
-    if (!digest) {
-      give_up("failed", fmt::format("the right output is not known: {}: {}", format_cell(oracle.options.cell),
-                                    no_oracle.empty() ? "it printed no digest" : no_oracle));
-      return;
-    }
-    const auto iterations = number((*row)["iterations"]);
-    const std::vector<std::uint64_t> walls = own.walls();
-    if (!iterations || *iterations == 0 || *iterations > kMostIterations || walls.empty()) {
-      give_up("failed", fmt::format("calibrating: {}: {}", (*row)["status"], (*row)["message"]));
-      return;
-    }
-    // Doubled on, should the launch have stopped too early: even the shortest repetition must be long enough.
-    std::uint64_t factor = 1;
-    while (planned.pitfall.iterations == 0 && walls.front() * factor < kLeastRepetitionNs &&
-           2 * factor * *iterations <= kMostIterations)
-      factor *= 2;
-    // The trial holds its repetitions beside start-up, doubling and checks; only repetitions get longer.
-    if (planned.pitfall.oracle && !planned.pitfall.fixed && walls.front() > kLongRepetitionNs) {
-      planned.repetitions = 1;  // what takes long needs neither repetition nor warm-up
-      planned.warmups = 0;
-    }
-    const std::uint64_t due = factor * static_cast<std::uint64_t>(planned.warmups + planned.repetitions);
-    const std::uint64_t held = planned.pitfall.oracle ? 1 : kTrialWarmups + kTrialRepetitions;
-    const std::uint64_t expected_ns = static_cast<std::uint64_t>(own.outcome->duration.count()) +
-                                      (due > held ? due - held : 0) * walls[walls.size() / 2];
-    planned.calibration = Calibration{static_cast<std::uint32_t>(factor * *iterations), *digest, expected_ns};
-  }
-
   // What was measured before the run was cut off.
 
   void take_up() {
@@ -346,10 +149,12 @@ class Engine {
                         launch.order, launch.cell_id, launch.arm));
       }
       const auto arm_index = static_cast<std::size_t>(arm - plan_.arms.begin());
-      earlier_.insert(place(cell->second, arm_index, launch.round));
-      order_ = std::max(order_, launch.order + 1);
+      if (launch.round > begun_) end_round(begun_);
       begun_ = std::max(begun_, launch.round);
+      earlier_.insert(place(cell->second, arm_index, launch.round, launch.attempt));
+      order_ = std::max(order_, launch.order + 1);
       if (is_last(launch, plan_.cells[cell->second])) done_[cell->second][arm_index] = true;
+      taken_[cell->second].longest = std::max(taken_[cell->second].longest, as_ns(static_cast<double>(launch.wall_ns)));
       count(launch, {cell->second, arm_index, 0});
     }
   }
@@ -359,8 +164,9 @@ class Engine {
     return launch.status == kSkipped || !planned.calibration;
   }
 
-  [[nodiscard]] std::uint64_t place(std::size_t cell, std::size_t arm, int round) const {
-    return (static_cast<std::uint64_t>(round) * plan_.arms.size() + arm) * plan_.cells.size() + cell;
+  [[nodiscard]] std::uint64_t place(std::size_t cell, std::size_t arm, int round, int attempt) const {
+    const auto pass = static_cast<std::uint64_t>(round) * kMostAttempts + static_cast<std::uint64_t>(attempt);
+    return (pass * plan_.arms.size() + arm) * plan_.cells.size() + cell;
   }
 
   // The budget.
@@ -372,10 +178,7 @@ class Engine {
   [[nodiscard]] nanoseconds most() const { return as_ns(kOverrun * static_cast<double>(plan_.budget->count())); }
 
   /// Whether one more round of `cell` would overrun the budget by more than what is tolerated.
-  [[nodiscard]] bool is_late(std::size_t cell) const {
-    const double due = launch_ns(cell) * static_cast<double>(plan_.arms.size()) * pace();
-    return elapsed() + as_ns(due) > most();
-  }
+  [[nodiscard]] bool is_late(std::size_t cell) const { return elapsed() + as_ns(visit_ns(cell)) > most(); }
 
   [[nodiscard]] bool is_active(std::size_t cell) const {
     return plan_.cells[cell].status.empty() && !done_[cell].front();
@@ -383,14 +186,14 @@ class Engine {
 
   /// Cuts what is still to be done after `round` rounds to what is left of the budget.
   void fit(int round) {
-    std::vector<CellCost> costs;
-    for (std::size_t i = 0; i < plan_.cells.size(); ++i) {
-      const bool active = is_active(i);
-      costs.push_back({active ? launch_ns(i) * static_cast<double>(plan_.arms.size()) * pace() : 0, asked_[i]});
+    std::vector<CellCost> cells = costs(plan_);
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      cells[i].launch_ns = is_active(i) ? visit_ns(i) : 0;
+      cells[i].rounds = asked_[i];
     }
     const double left_ns = static_cast<double>((*plan_.budget - elapsed()).count());
     const int before = count_rounds(plan_);
-    const BudgetCut cut = cut_to_budget(costs, round, left_ns);
+    const BudgetCut cut = cut_to_budget(cells, round, left_ns);
     for (std::size_t i = 0; i < plan_.cells.size(); ++i) {
       if (is_active(i)) plan_.cells[i].rounds = std::min(asked_[i], cut.rounds);
     }
@@ -419,6 +222,13 @@ class Engine {
     return static_cast<double>(plan_.cells[cell].calibration->expected_ns);
   }
 
+  /// One launch of every arm, by what was expected and what this cell's own launches took since.
+  [[nodiscard]] double visit_ns(std::size_t cell) const {
+    const Taken& taken = taken_[cell];
+    const double each = (2 * launch_ns(cell) * pace() + taken.sum_ns) / (2 + static_cast<double>(taken.launches));
+    return each * static_cast<double>(plan_.arms.size());
+  }
+
   /// Launches take longer or shorter than was expected, all of them alike: so will the rest.
   [[nodiscard]] double pace() const { return expected_ns_ > 0 ? spent_ns_ / expected_ns_ : 1; }
 
@@ -431,7 +241,7 @@ class Engine {
       for (std::size_t arm = 0; arm < plan_.arms.size(); ++arm) {
         if (done_[i][arm]) continue;
         for (int r = round; r < plan_.cells[i].rounds; ++r) {
-          if (earlier_.count(place(i, arm, r)) != 0) continue;
+          if (earlier_.count(place(i, arm, r, 0)) != 0) continue;
           ++launches;
           ns += launch_ns(i);
         }
@@ -441,75 +251,245 @@ class Engine {
   }
 
   void go_round() {
-    std::uint64_t done = 0;
-    auto [left, left_ns] = remaining(0);
-    progress_.say(fmt::format("{} cells, {} launches{}, about {}", plan_.cells.size(), left,
-                              earlier_.empty() ? "" : " left", format_duration(as_ns(left_ns))));
+    std::tie(left_, left_ns_) = remaining(0);
+    progress_.say(fmt::format("{} cells, {} launches{}, about {}", plan_.cells.size(), left_,
+                              earlier_.empty() ? "" : " left", format_duration(as_ns(left_ns_))));
     for (int round = 0; round < count_rounds(plan_); ++round) {
       if (plan_.budget && round > begun_) {
         fit(round);
         note();
-        std::tie(left, left_ns) = remaining(round);
+        std::tie(left_, left_ns_) = remaining(round);
       }
-      std::size_t visited = plan_.cells.size();
-      for (const Visit& visit : visits(plan_, round)) {
-        const bool first_arm = std::exchange(visited, visit.cell) != visit.cell;
-        if (done_[visit.cell][visit.arm] || earlier_.count(place(visit.cell, visit.arm, round)) != 0) continue;
-        const PlannedCell& planned = plan_.cells[visit.cell];
-        // All arms of a visit or none: a round without its other half is worth nothing.
-        if (first_arm && planned.status.empty() && plan_.budget && is_late(visit.cell)) {
-          const auto launches = static_cast<std::uint64_t>(planned.rounds - round) * plan_.arms.size();
-          left -= launches;
-          left_ns -= static_cast<double>(launches) * launch_ns(visit.cell);
-          if (round >= std::min(asked_[visit.cell], kLeastRounds)) {  // it has enough
-            done_[visit.cell].assign(plan_.arms.size(), true);
-            plan_.cells[visit.cell].rounds = round;
-            note();
-            continue;
-          }
-          leave_out(visit.cell, round);
-          note();
-        }
-        if (!planned.status.empty()) {
-          keep({blank_row(visit, planned.status, planned.message)}, visit, round);
-          done_[visit.cell][visit.arm] = true;
+      if (!visit_all(visits(plan_, round), round, 0)) return;
+      if (round < begun_) continue;  // what was to be measured again was
+      for (int pass = 1; pass < kMostAttempts; ++pass) {
+        const std::vector<std::size_t> due = due_again(round, pass);
+        if (due.empty()) break;
+        left_ += due.size() * plan_.arms.size();
+        for (const std::size_t cell : due) left_ns_ += launch_ns(cell) * static_cast<double>(plan_.arms.size());
+        if (!visit_all(visits_again(plan_, round, pass, due), round, pass)) return;
+      }
+      end_round(round);
+      options_.disturbed(disturbance_);
+    }
+    progress_.update("measuring", made_, made_, nanoseconds(0));
+  }
+
+  /// One pass over some cells. False if interrupted.
+  bool visit_all(const std::vector<Visit>& pass, int round, int attempt) {
+    std::size_t visited = plan_.cells.size();
+    bool affordable = true;
+    for (const Visit& visit : pass) {
+      const bool first_arm = std::exchange(visited, visit.cell) != visit.cell;
+      if (done_[visit.cell][visit.arm] || earlier_.count(place(visit.cell, visit.arm, round, attempt)) != 0) continue;
+      const PlannedCell& planned = plan_.cells[visit.cell];
+      // All arms of a visit or none: a round without its other half is worth nothing.
+      if (first_arm && planned.status.empty() && plan_.budget) {
+        if (attempt > 0) {
+          affordable = can_afford_again(visit.cell, round);
+        } else if (is_late(visit.cell) && !go_on_without(visit.cell, round)) {
           continue;
         }
-        progress_.update("measuring", done, done + left, as_ns(left_ns * pace()));
-        const LaunchOutcome outcome = launcher_.launch(request(planned, visit));
-        if (outcome.end == LaunchEnd::interrupted) {
-          summary_.interrupted = true;
-          return;
-        }
-        ++done;
-        --left;
-        const double expected = launch_ns(visit.cell);
-        left_ns -= expected;
-        expected_ns_ += expected;
-        spent_ns_ += static_cast<double>(outcome.duration.count());
-        bool skipped = false;
-        if (is_unknown(visit, outcome)) {
-          skipped = true;
-          keep({blank_row(visit, std::string(kSkipped),
-                          fmt::format("{} does not know this cell: {}", plan_.arms[visit.arm].name, outcome.message))},
-               visit, round);
-        } else if (outcome.end != LaunchEnd::finished) {
-          keep({blank_row(visit, status_of(outcome.end), outcome.message)}, visit, round);
-        } else if (const std::string other = of_another_commit(outcome.rows.front(), plan_.arms[visit.arm]);
-                   !other.empty()) {
-          keep({blank_row(visit, "failed", other)}, visit, round);
-        } else {
-          keep(outcome.rows, visit, round);
-          skipped = outcome.rows.front()["status"] == kSkipped;
-        }
-        if (skipped) {
-          done_[visit.cell][visit.arm] = true;
-          left -= static_cast<std::uint64_t>(planned.rounds - round - 1);
-          left_ns -= expected * (planned.rounds - round - 1);
+      }
+      if (!affordable) continue;
+      if (!planned.status.empty()) {
+        if (attempt == 0) keep({blank_row(visit, planned.status, planned.message)}, visit, round, attempt);
+        done_[visit.cell][visit.arm] = true;
+        continue;
+      }
+      if (!launch_one(visit, round, attempt)) return false;
+    }
+    return true;
+  }
+
+  /// There is no time for another round of this cell. False if it has enough; else the cell is left out.
+  bool go_on_without(std::size_t cell, int round) {
+    const auto launches = static_cast<std::uint64_t>(plan_.cells[cell].rounds - round) * plan_.arms.size();
+    left_ -= std::min(left_, launches);
+    left_ns_ -= static_cast<double>(launches) * launch_ns(cell);
+    const bool enough = round >= std::min(asked_[cell], kLeastRounds);
+    if (enough) {
+      done_[cell].assign(plan_.arms.size(), true);
+      plan_.cells[cell].rounds = round;
+    } else {
+      leave_out(cell, round);
+    }
+    note();
+    return !enough;
+  }
+
+  /// Launches, and keeps what comes of it. False if interrupted.
+  bool launch_one(const Visit& visit, int round, int attempt) {
+    const PlannedCell& planned = plan_.cells[visit.cell];
+    progress_.update("measuring", made_, made_ + left_, as_ns(left_ns_ * pace()));
+    const LaunchOutcome outcome = launcher_.launch(request(visit));
+    if (outcome.end == LaunchEnd::interrupted) {
+      summary_.interrupted = true;
+      return false;
+    }
+    ++made_;
+    left_ -= std::min<std::uint64_t>(left_, 1);
+    const double expected = launch_ns(visit.cell);
+    left_ns_ -= expected;
+    Taken& taken = taken_[visit.cell];
+    taken.sum_ns += static_cast<double>(outcome.duration.count());
+    ++taken.launches;
+    if (outcome.end == LaunchEnd::finished) {
+      taken.longest = std::max(taken.longest, outcome.duration);
+      expected_ns_ += expected;
+      spent_ns_ += static_cast<double>(outcome.duration.count());
+    }
+    bool skipped = false;
+    if (is_unknown(visit, outcome)) {
+      skipped = true;
+      keep({blank_row(visit, std::string(kSkipped),
+                      fmt::format("{} does not know this cell: {}", plan_.arms[visit.arm].name, outcome.message))},
+           visit, round, attempt);
+    } else if (outcome.end == LaunchEnd::timeout) {
+      Row row = blank_row(visit, "timeout", outcome.message);
+      // A lower bound: all that it was to do took longer than this.
+      row["wall_ns"] = std::to_string(outcome.duration.count());
+      row["iterations"] = std::to_string(std::uint64_t{planned.calibration->iterations} *
+                                         static_cast<std::uint64_t>(planned.warmups + planned.repetitions));
+      keep({row}, visit, round, attempt);
+    } else if (outcome.end != LaunchEnd::finished) {
+      keep({blank_row(visit, "failed", outcome.message)}, visit, round, attempt);
+    } else if (const std::string other = of_another_commit(outcome.rows.front(), plan_.arms[visit.arm]);
+               !other.empty()) {
+      keep({blank_row(visit, "failed", other)}, visit, round, attempt);
+    } else {
+      keep(outcome.rows, visit, round, attempt);
+      skipped = outcome.rows.front()["status"] == kSkipped;
+    }
+    if (skipped) {
+      done_[visit.cell][visit.arm] = true;
+      const auto launches = static_cast<std::uint64_t>(planned.rounds - round - 1);
+      left_ -= std::min(left_, launches);
+      left_ns_ -= expected * static_cast<double>(launches);
+    }
+    return true;
+  }
+
+  // Measuring again what was disturbed.
+
+  /// With one arm, a cell is compared with another one of its group, which is measured again beside it.
+  void find_partners() {
+    partners_.assign(plan_.cells.size(), plan_.cells.size());
+    if (plan_.arms.size() > 1) return;
+    std::unordered_map<std::string, std::vector<std::size_t>> groups;
+    for (std::size_t i = 0; i < plan_.cells.size(); ++i) {
+      const Cell& cell = plan_.cells[i].cell;
+      groups[fmt::format("{} {} {} {}", cell.sweep, cell.tasks, cell.task_size, cell.pitfall)].push_back(i);
+    }
+    for (const auto& [name, cells] : groups) {
+      for (const std::size_t cell : cells) {
+        int best = 0;
+        for (const std::size_t other : cells) {
+          const int found = other == cell ? 0 : suits(plan_.cells[cell], plan_.cells[other]);
+          if (found > best) {
+            best = found;
+            partners_[cell] = other;
+          }
         }
       }
     }
-    progress_.update("measuring", done, done, nanoseconds(0));
+  }
+
+  /// The attempts of this round with smaller numbers.
+  [[nodiscard]] std::vector<Attempt> attempts_before(std::size_t cell, int number) const {
+    std::vector<Attempt> result;
+    for (const Attempt& one : attempts_[cell]) {
+      if (one.number < number) result.push_back(one);
+    }
+    return result;
+  }
+
+  /// Whether what counts of these attempts is to be measured again.
+  [[nodiscard]] bool needs_again(std::size_t cell, const std::vector<Attempt>& attempts) const {
+    if (attempts.empty() || plan_.cells[cell].pitfall.hangs || !is_active(cell)) return false;
+    const Attempt& counts = attempts[which_counts(attempts)];
+    // A launch that overran is tried again once, and no more where that was in vain before.
+    if (counts.overran) return attempts.size() == 1 && overran_rounds_[cell] == 0;
+    return is_disturbed(counts);
+  }
+
+  /// The cells that are measured again in this pass: those that were disturbed, and what they are compared with.
+  std::vector<std::size_t> due_again(int round, int pass) {
+    if (attempts_round_ != round) return {};
+    std::vector<std::size_t> due;
+    std::size_t disturbed = 0, before = 0;
+    for (std::size_t i = 0; i < attempts_.size(); ++i) {
+      const std::vector<Attempt> attempts = attempts_before(i, pass);
+      if (pass > 1 && needs_again(i, attempts_before(i, pass - 1))) ++before;
+      if (!needs_again(i, attempts)) continue;
+      const bool overran = attempts.back().overran;
+      if (!overran) ++disturbed;
+      if (!overran && gave_up_again_) continue;
+      due.push_back(i);
+      const std::size_t partner = partners_[i];
+      if (partner < attempts_.size() && !attempts_before(partner, pass).empty() && is_active(partner)) {
+        due.push_back(partner);
+      }
+    }
+    if (pass > 1 && 4 * disturbed > 3 * before) return {};  // the pass before hardly helped
+    std::sort(due.begin(), due.end());
+    due.erase(std::unique(due.begin(), due.end()), due.end());
+    return due;
+  }
+
+  /// Whether the fewest rounds of all cells still fit into the budget if this one is measured again.
+  [[nodiscard]] bool can_afford_again(std::size_t cell, int round) const {
+    double due = visit_ns(cell);
+    for (std::size_t i = 0; i < plan_.cells.size(); ++i) {
+      if (is_active(i)) due += visit_ns(i) * std::max(0, std::min(asked_[i], kLeastRounds) - round - 1);
+    }
+    return elapsed() + as_ns(due) <= *plan_.budget;
+  }
+
+  /// The launch is an attempt of its visit, and what counts of it may change.
+  void note_attempt(const KeptLaunch& launch, std::size_t cell) {
+    if (launch.status == kSkipped) return;
+    if (attempts_round_ != launch.round) {
+      for (std::vector<Attempt>& attempts : attempts_) attempts.clear();
+      attempts_round_ = launch.round;
+    }
+    std::vector<Attempt>& attempts = attempts_[cell];
+    if (attempts.empty() || attempts.back().number != launch.attempt) attempts.push_back({.number = launch.attempt});
+    Attempt& attempt = attempts.back();
+    if (const auto share = launch.disturbed()) attempt.disturbed = std::max(attempt.disturbed.value_or(0), *share);
+    attempt.overran = attempt.overran || launch.status == "timeout";
+    attempt.launches.push_back(launch.order);
+    disturbance_.choose(attempts);
+  }
+
+  /// What a round tells of the ones that follow.
+  void end_round(int round) {
+    if (attempts_round_ != round) return;
+    for (std::size_t i = 0; i < attempts_.size(); ++i) {
+      const std::vector<Attempt>& attempts = attempts_[i];
+      if (attempts.empty()) continue;
+      for (std::size_t k = 1; k < attempts.size(); ++k) {
+        const std::span<const Attempt> before(attempts.data(), k);
+        if (before.back().overran || !is_disturbed(before[which_counts(before)])) continue;
+        ++again_;
+        if (!is_disturbed(attempts[k])) ++again_helped_;
+      }
+      const bool overran =
+          std::all_of(attempts.begin(), attempts.end(), [](const Attempt& one) { return one.overran; });
+      overran_rounds_[i] = overran ? overran_rounds_[i] + 1 : 0;
+      PlannedCell& planned = plan_.cells[i];
+      if (overran_rounds_[i] >= kHopelessRounds && planned.status.empty() && planned.rounds > round + 1) {
+        planned.status = kSkipped;
+        planned.message = fmt::format(
+            "it overran its deadline in {} rounds one after the other: it is not launched again", kHopelessRounds);
+      }
+    }
+    if (!gave_up_again_ && again_ >= kEnoughAgain && 4 * again_helped_ < again_) {
+      gave_up_again_ = true;
+      progress_.say("what is disturbed is not measured again any more: it does not help, the machine stays busy");
+    }
+    for (std::vector<Attempt>& attempts : attempts_) attempts.clear();
+    attempts_round_ = -1;
   }
 
   /// Whether another arm than head says that this cell means nothing to it: head's sweep, its own tables.
@@ -518,7 +498,8 @@ class Engine {
            outcome.exit_status == static_cast<int>(ExitStatus::usage);
   }
 
-  [[nodiscard]] LaunchRequest request(const PlannedCell& planned, const Visit& visit) const {
+  [[nodiscard]] LaunchRequest request(const Visit& visit) const {
+    const PlannedCell& planned = plan_.cells[visit.cell];
     LaunchRequest result;
     result.options.cell = planned.cell;
     result.options.iterations = planned.calibration->iterations;
@@ -528,14 +509,16 @@ class Engine {
     result.options.expected_digest = planned.calibration->digest;
     result.program = plan_.arms[visit.arm].program;
     result.padding_bytes = visit.padding_bytes;
-    if (planned.pitfall.hangs) {
-      result.deadline = kHangDeadline;
-      return result;
-    }
-    result.deadline =
-        std::max(nanoseconds(kLeastDeadline),
-                 nanoseconds(static_cast<std::int64_t>(planned.calibration->expected_ns)) * kDeadlineFactor);
+    result.deadline = planned.pitfall.hangs ? kHangDeadline : deadline(visit.cell);
     return result;
+  }
+
+  /// Far from the ordinary: kDeadlineFactor times the longest that this cell took so far, and as much longer as others
+  /// take of the CPUs.
+  [[nodiscard]] nanoseconds deadline(std::size_t cell) const {
+    const double ordinary = std::max(launch_ns(cell), static_cast<double>(taken_[cell].longest.count()));
+    const double slowdown = std::min(kMostSlowdown, 1 / std::max(1e-9, 1 - disturbance_.share()));
+    return std::max(nanoseconds(kLeastDeadline), as_ns(kDeadlineFactor * ordinary * slowdown));
   }
 
   /// A row without measures.
@@ -558,16 +541,18 @@ class Engine {
   }
 
   /// Gives the rows of one launch their place in the run, counts them and keeps them.
-  void keep(std::vector<Row> rows, const Visit& visit, int round) {
+  void keep(std::vector<Row> rows, const Visit& visit, int round, int attempt) {
     const PlannedCell& planned = plan_.cells[visit.cell];
     const Arm& arm = plan_.arms[visit.arm];
     std::string message;
     for (Row& row : rows) {
+      row["schema"] = std::to_string(kCsvSchema);  // of the file: an arm's own may be older
       row["run_id"] = identity_.run_id;
       row["machine_id"] = identity_.machine_id;
       row["arm"] = arm.name;
       row["build_id"] = arm.build_id;  // the program that was started may have become another: MPI's ranks
       row["round"] = std::to_string(round);
+      row["attempt"] = std::to_string(attempt);
       row["order"] = std::to_string(order_);
       row["launch"] = std::to_string(order_);
       row["cell_id"] = cell_id(planned.cell);  // a foreign arm need not know how it is made
@@ -592,6 +577,8 @@ class Engine {
   /// A launch counts by the worst of its rows.
   void count(const KeptLaunch& launch, const Visit& visit) {
     const PlannedCell& planned = plan_.cells[visit.cell];
+    disturbance_.add(launch);
+    note_attempt(launch, visit.cell);
     summary_.observations += launch.ok;
     const bool skipped = launch.status == kSkipped;
     const bool bad = !skipped && !is_expected(planned, launch.status);
@@ -611,17 +598,29 @@ class Engine {
   Progress& progress_;
   const RunOptions& options_;
   nanoseconds start_;
-  nanoseconds for_calibration_{0};                   // half of what was left of the budget
-  std::unordered_map<std::string, Trial> trials_;    // pointers to elements stay valid
-  std::unordered_map<std::string, Trial*> oracles_;  // by what is tried
-  std::vector<Trial*> tries_;                        // in the order in which they were first needed
-  std::vector<int> asked_;                           // rounds by cell, before a budget cut them
-  std::vector<std::vector<bool>> done_;              // by cell and arm: not to be visited again
-  std::unordered_set<std::uint64_t> earlier_;        // places of the launches that were made before
-  int begun_ = 0;                                    // the last round that was begun before
-  double expected_ns_ = 0;                           // of the launches made, as they were expected
-  double spent_ns_ = 0;                              // and as they were
-  std::uint64_t order_ = 0;                          // of launches in the rounds, and of cells skipped there
+  std::vector<int> asked_;                     // rounds by cell, before a budget cut them
+  std::vector<std::vector<bool>> done_;        // by cell and arm: not to be visited again
+  std::unordered_set<std::uint64_t> earlier_;  // places of the launches that were made before
+  int begun_ = 0;                              // the last round that was begun before
+  double expected_ns_ = 0;                     // of the launches that finished, as they were expected
+  double spent_ns_ = 0;                        // and as they were
+  std::uint64_t made_ = 0;                     // launches
+  std::uint64_t left_ = 0;                     // launches still to be made,
+  double left_ns_ = 0;                         // and how long they were expected to take
+  std::uint64_t order_ = 0;                    // of launches in the rounds, and of cells skipped there
+  struct Taken {
+    double sum_ns = 0;
+    std::uint64_t launches = 0;
+    nanoseconds longest{0};  // that finished; of earlier calls, their timed parts
+  };
+  std::vector<Taken> taken_;                    // by cell
+  std::vector<std::size_t> partners_;           // by cell: what it is compared with, or the number of cells
+  std::vector<std::vector<Attempt>> attempts_;  // by cell: of one round,
+  int attempts_round_ = -1;                     // this one
+  std::vector<int> overran_rounds_;             // by cell: rounds up to the last one in which all attempts overran
+  std::uint64_t again_ = 0, again_helped_ = 0;  // visits that were made again as they were disturbed
+  bool gave_up_again_ = false;
+  RunDisturbance disturbance_;
   RunSummary summary_;
 };
 
@@ -629,16 +628,8 @@ class Engine {
 
 ExitStatus RunSummary::status() const noexcept {
   if (interrupted) return ExitStatus::interrupted;
-  if (failed + wrong_output + timeout > 0) return ExitStatus::failed;
-  return measured > 0 ? ExitStatus::done : ExitStatus::usage;
-}
-
-Cell oracle_cell(const Cell& cell) {
-  Cell oracle = work_of(cell);
-  if (oracle.kernel.empty()) return oracle;
-  const std::string_view runs = oracle.kernel == "auto" ? select_kernel(oracle.kernel).name : oracle.kernel;
-  oracle.kernel = runs == "naive" ? "naive" : "scalar";
-  return oracle;
+  if (failed + wrong_output > 0) return ExitStatus::failed;
+  return measured + timeout > 0 ? ExitStatus::done : ExitStatus::usage;
 }
 
 Arm greet(Launcher& launcher, std::string name, std::string program) {

@@ -1,4 +1,4 @@
-// The engine of a run: calibrates every cell, then launches all of them in every round and keeps the rows.
+// The engine of a run: launches all cells in every round, measures again what was disturbed, and keeps the rows.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "harness/base/error.hpp"
+#include "harness/base/limits.hpp"
+#include "harness/sweep/attempts.hpp"
 #include "harness/sweep/launcher.hpp"
 #include "harness/sweep/observations.hpp"
 #include "harness/sweep/plan.hpp"
@@ -17,11 +19,10 @@
 
 namespace noisefloor {
 
-/// A launch is killed after 10 times the time that it should take, but not before this.
-inline constexpr std::chrono::seconds kLeastDeadline{10};
-inline constexpr int kDeadlineFactor = 10;
-/// A launch of unknown duration: a first try, which may make test signals and compute the right output.
-inline constexpr std::chrono::seconds kFirstDeadline{300};
+/// A deadline is for what hangs: a launch is ended after so many times the longest that its cell took so far, more
+/// where others take the CPUs, and not before kLeastDeadline.
+inline constexpr std::chrono::seconds kLeastDeadline{30};
+inline constexpr double kDeadlineFactor = 20;
 
 /// What every row of a run has in common.
 struct RunIdentity {
@@ -29,7 +30,8 @@ struct RunIdentity {
   std::string machine_id;
 };
 
-/// Launches by what became of them, head's and the others'; skipped cells are not launched again and count once.
+/// Launches by what became of them, head's and the others'; skipped cells are not launched again and count once. A
+/// launch that overran is a value, longer than all others: no failure.
 struct RunSummary {
   std::uint64_t measured = 0;
   std::uint64_t skipped = 0;
@@ -40,15 +42,11 @@ struct RunSummary {
   /// Launches of other arms than head that failed, were wrong or overran: they are no failure of the run,
   /// for what is judged is head.
   std::uint64_t failed_base = 0;
+  std::uint64_t again = 0;  ///< launches that were made again
   bool interrupted = false;
 
   [[nodiscard]] ExitStatus status() const noexcept;
 };
-
-/// The output that is right for `cell`: what this cell makes. One worker, no strategy, the scalar kernel;
-/// the naive kernel's noise is another by nature and is compared with itself, also where "auto" is naive.
-/// Throws what select_kernel("auto") throws.
-Cell oracle_cell(const Cell& cell);
 
 /// The arm called `name`, whose program says itself which build it is: it is launched once, for the least
 /// cell that there is. Throws MissingError where it cannot be started, speaks another launch protocol or
@@ -61,18 +59,22 @@ struct RunOptions {
   std::function<void(const Plan&)> changed = [](const Plan&) {};
   Clock clock = real_clock();
   std::vector<KeptLaunch> earlier = {};  ///< of the same run, before it was cut off: not made again
+  int cpus = available_workers();        ///< that launches may use
+  /// Called with what is known of the run's disturbance after every round and at the end.
+  std::function<void(const RunDisturbance&)> disturbed = [](const RunDisturbance&) {};
 };
 
-/// Runs `plan`. Before the first round, each distinct cell (whatever its sweep) is launched once to find
-/// its iterations; so are the oracle cells, whose digests all launches must reproduce, and, for task_ns,
-/// each kind of task sequentially with the cell's own kernel: cells that differ only in how many tasks
-/// there are and how they are run share it, measured with the most tasks of them, so that costs per
-/// repetition weigh least. Launches that coincide are made once. What is found goes into plan.cells. A plan
-/// that is calibrated already, since the run was cut off later, is taken as it is. All of that is found with head and
-/// holds for all arms: same work, same iterations. The plan's budget holds for all calls together: calibration gets
-/// half of what is left of it, no trial outlasts it, and time goes to plan.spent. It then cuts rounds
-/// (cut_to_budget()), before the first one and again after each, as the time that they take proves longer or shorter; a
-/// cell that is left out is `skipped`. Then the rounds, in which a cell that an arm does not know is skipped there.
+/// Runs `plan`: candidates (its cells, with each arm) × rounds → launches → rows. First it is calibrated (calibrate()),
+/// with head for all arms: same work, same iterations; a plan that is calibrated already, since the run was cut off
+/// later, is taken as it is. The plan's budget holds for all calls together: calibration gets half of what is left of
+/// it, no trial outlasts it, and time goes to plan.spent. It then cuts rounds (cut_to_budget()), before the first one
+/// and again after each, as the time that they take proves longer or shorter; a cell that is left out is `skipped`.
+///
+/// Then the rounds, in which a cell that an arm does not know is skipped there. At the end of a round what was
+/// disturbed (is_disturbed()) is measured again, up to kMostAttempts times in all, with what it is compared with: all
+/// arms of the visit, or, with one arm, the cell of the same group that it is best compared with (the same work,
+/// sequentially). It is done while the fewest rounds of all cells still fit into the budget, and given up where it does
+/// not help. A launch that overran is tried again once. All rows stay; which launch counts is told by RunDisturbance.
 /// Throws Error where rows cannot be kept or nothing can be started: rows that were appended before stay.
 RunSummary run_plan(Plan& plan, const RunIdentity& identity, Launcher& launcher, RowSink& sink, Progress& progress,
                     const RunOptions& options = {});

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <system_error>
@@ -13,7 +15,9 @@
 #include <vector>
 
 #include "harness/base/error.hpp"
-#include "harness/sweep/engine.hpp"
+#include "harness/base/names.hpp"
+#include "harness/strategies/strategy.hpp"
+#include "harness/sweep/calibration.hpp"
 #include "harness/workloads/table.hpp"
 
 namespace noisefloor {
@@ -29,13 +33,6 @@ std::uint64_t sample_bytes(std::string_view format) {
   return format == "float64" ? 8 : 4;
 }
 
-/// The cell without what names it and what is found: cells that take the same time.
-std::string key_of(Cell cell) {
-  cell.sweep.clear();
-  cell.task_ns.reset();
-  return format_cell(normalised(std::move(cell)));
-}
-
 /// What its tasks hold or move, by the meaning that its workload gives to task_size. A pitfall's variant has no
 /// workload, and does not tell.
 std::uint64_t data_bytes(const Cell& cell) {
@@ -49,7 +46,74 @@ std::uint64_t data_bytes(const Cell& cell) {
   return 0;
 }
 
+constexpr std::uint64_t kRateTaskSize = 65'536;  ///< of a task that tells a rate: some ms at most, in every workload
+
+std::string kind_of(const Cell& cell) { return fmt::format("{} {} {}", cell.workload, cell.kernel, cell.format); }
+
+/// Of a launch, beside its repetitions.
+double start_ns(const Strategy& strategy) {
+  if (strategy.start == Start::reference) return 1.5e9;  // an interpreter and its libraries
+  return strategy.start == Start::mpi ? 0.7e9 : 30e6;
+}
+
+/// One launch with so many repetitions, warm-ups among them; empty where the rate is not known.
+std::optional<double> launch_ns(const Cell& cell, int repetitions, const Rates& rates, int cpus) {
+  if (!cell.pitfall.empty()) return std::nullopt;
+  const auto task = rates.task_ns(cell);
+  if (!task) return std::nullopt;
+  const WorkloadRow& workload = select_workload(cell.workload);
+  const bool waits = cell.workload == "wait";  // which takes no CPU
+  const double at_once = cell.strategy == "sequential" ? 1 : waits ? cell.workers : std::min(cell.workers, cpus);
+  const double iteration = *task * cell.tasks / std::max(1.0, at_once);
+  // Doubled until it is long enough: on average, half as much again.
+  const double repetition = std::max(iteration, 1.5 * static_cast<double>(kLeastRepetitionNs));
+  const double checked = workload.uses_files ? 1.5 : 1.2;  // outside of the clock: what was written is read again
+  return start_ns(find_by_name(strategies(), cell.strategy, "strategy")) + repetitions * checked * repetition;
+}
+
 }  // namespace
+
+void Rates::learn(const Plan& earlier) {
+  for (const PlannedCell& planned : earlier.cells) {
+    const Cell cell = normalised(planned.cell);
+    if (cell.task_ns) known_[kind_of(cell)][cell.task_size] = static_cast<double>(*cell.task_ns);
+  }
+}
+
+void Rates::measure(const Plan& plan, Launcher& launcher, const Clock& clock, std::chrono::nanoseconds patience) {
+  const std::chrono::nanoseconds start = clock();
+  for (const PlannedCell& planned : plan.cells) {
+    if (!planned.cell.pitfall.empty() || !planned.status.empty()) continue;
+    Cell cell = work_of(planned.cell);
+    if (known_.count(kind_of(cell)) != 0) continue;
+    const std::chrono::nanoseconds left = patience - (clock() - start);
+    if (left <= left.zero()) return;
+    cell.tasks = 1;
+    cell.task_size = std::min(cell.task_size, kRateTaskSize);
+    const LaunchOutcome outcome = launcher.launch(
+        {.options = {.cell = cell, .repetitions = 1, .warmups = 0, .seed = plan.seed}, .deadline = left});
+    if (outcome.end == LaunchEnd::interrupted) throw Error("interrupted", ExitStatus::interrupted);
+    std::map<std::uint64_t, double>& of_kind = known_[kind_of(cell)];  // empty: not to be tried again
+    if (outcome.end != LaunchEnd::finished) continue;
+    const Row& row = outcome.rows.front();
+    const double wall = std::strtod(row["wall_ns"].c_str(), nullptr);
+    const double iterations = std::strtod(row["iterations"].c_str(), nullptr);
+    if (wall > 0 && iterations > 0) of_kind[cell.task_size] = wall / iterations;
+  }
+}
+
+std::optional<double> Rates::task_ns(const Cell& named) const {
+  const Cell cell = normalised(named);
+  const auto found = known_.find(kind_of(cell));
+  if (found == known_.end() || found->second.empty()) return std::nullopt;
+  const auto distance = [&](std::uint64_t size) {
+    return std::abs(std::log(static_cast<double>(size)) - std::log(static_cast<double>(cell.task_size)));
+  };
+  const auto nearest = std::min_element(found->second.begin(), found->second.end(), [&](const auto& a, const auto& b) {
+    return distance(a.first) < distance(b.first);
+  });
+  return nearest->second * static_cast<double>(cell.task_size) / static_cast<double>(nearest->first);
+}
 
 std::optional<PlanFile> newest_plan(const std::string& parent, std::string_view machine_id, Pitfalls pitfalls) {
   std::vector<std::string> folders;
@@ -72,11 +136,11 @@ std::optional<PlanFile> newest_plan(const std::string& parent, std::string_view 
   return std::nullopt;
 }
 
-Estimate estimate(const Plan& plan, const Plan* earlier) {
+Estimate estimate(const Plan& plan, const Plan* earlier, const Rates& rates, int cpus) {
   std::unordered_map<std::string, std::uint64_t> known;
   if (earlier != nullptr) {
     for (const PlannedCell& planned : earlier->cells) {
-      if (planned.calibration) known[key_of(planned.cell)] = planned.calibration->expected_ns;
+      if (planned.calibration) known[format_cell(factors(planned.cell))] = planned.calibration->expected_ns;
     }
   }
   Estimate result;
@@ -84,19 +148,27 @@ Estimate estimate(const Plan& plan, const Plan* earlier) {
   std::map<std::pair<std::string, std::uint64_t>, std::uint64_t>
       signals;  // by format and length: bytes of the most files
   std::uint64_t largest_output = 0;
-  const auto launch_ns = [&](const std::string& key) {
-    const auto found = known.find(key);
-    return found != known.end() ? std::chrono::nanoseconds(static_cast<std::int64_t>(found->second))
-                                : std::chrono::nanoseconds(kUnknownLaunch);
+  const auto expected = [&](const Cell& cell, int repetitions) {
+    const auto found = known.find(format_cell(factors(cell)));
+    const double ns = found != known.end()
+                          ? static_cast<double>(found->second)
+                          : launch_ns(cell, repetitions, rates, cpus)
+                                .value_or(static_cast<double>(std::chrono::nanoseconds(kUnknownLaunch).count()));
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(ns));
   };
+  constexpr int kTrialRepetitions = 8;  // a trial's five, its warm-up, and what doubling takes
   for (const PlannedCell& planned : plan.cells) {
+    if (!planned.status.empty()) continue;
     const Cell& cell = planned.cell;
-    const std::string key = key_of(cell);
-    result.known_cells += known.count(key);
-    result.time += launch_ns(key) * planned.rounds * static_cast<std::int64_t>(plan.arms.size());
-    for (const std::string& once :
-         {key, key_of(planned.pitfall.oracle ? *planned.pitfall.oracle : oracle_cell(cell))}) {
-      if (calibrated.insert(once).second) result.time += launch_ns(once);
+    if (known.count(format_cell(factors(cell))) != 0) {
+      ++result.known_cells;
+    } else if (cell.pitfall.empty() && rates.task_ns(cell)) {
+      ++result.rated_cells;
+    }
+    result.time += expected(cell, planned.repetitions + planned.warmups) * planned.rounds *
+                   static_cast<std::int64_t>(plan.arms.size());
+    for (const Cell& once : {cell, planned.pitfall.oracle ? *planned.pitfall.oracle : oracle_cell(cell)}) {
+      if (calibrated.insert(format_cell(factors(once))).second) result.time += expected(once, kTrialRepetitions);
     }
     const std::uint64_t bytes = data_bytes(cell);
     std::uint64_t memory = kProcessBytes;

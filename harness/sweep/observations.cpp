@@ -29,6 +29,16 @@ T whole_number(const Row& row, std::string_view column) {
   return value;
 }
 
+/// The sum over rows; empty where a row does not tell.
+std::optional<std::uint64_t> sum_of(std::span<const Row> rows, std::string_view column) {
+  std::uint64_t sum = 0;
+  for (const Row& row : rows) {
+    if (row[column].empty()) return std::nullopt;
+    sum += whole_number<std::uint64_t>(row, column);
+  }
+  return sum;
+}
+
 std::string read_all(int fd, const std::string& path) {
   std::string text;
   std::vector<char> buffer(std::size_t{1} << 20U);
@@ -56,6 +66,7 @@ KeptLaunch kept_launch(std::span<const Row> rows) {
   launch.arm = first["arm"];
   launch.round = whole_number<int>(first, "round");
   launch.order = whole_number<std::uint64_t>(first, "order");
+  launch.attempt = first["attempt"].empty() ? 0 : whole_number<int>(first, "attempt");
   launch.rows = rows.size();
   std::size_t worst = std::size(kWorstFirst) - 1;
   for (const Row& row : rows) {
@@ -68,6 +79,11 @@ KeptLaunch kept_launch(std::span<const Row> rows) {
     launch.ok += row["status"] == "ok" ? 1U : 0U;
   }
   launch.status = kWorstFirst[worst];
+  launch.wall_ns = sum_of(rows, "wall_ns").value_or(0);
+  static const auto kTickNs = static_cast<std::uint64_t>(1'000'000'000 / ::sysconf(_SC_CLK_TCK));
+  launch.stolen_ns = sum_of(rows, "steal_ticks").value_or(0) * kTickNs;
+  launch.disturbed_ns = sum_of(rows, "disturbed_ns");
+  launch.others_ns = sum_of(rows, "others_cpu_ns");
   return launch;
 }
 

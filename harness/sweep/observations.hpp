@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -22,7 +23,18 @@ struct KeptLaunch {
   int round = 0;
   std::uint64_t order = 0;
   std::size_t rows = 0, ok = 0;
-  std::string status;  ///< the worst: wrong_output, timeout, skipped, failed, ok
+  std::string status;           ///< the worst: wrong_output, timeout, skipped, failed, ok
+  int attempt = 0;              ///< in its round: 0, or later where it was measured again
+  std::uint64_t wall_ns = 0;    ///< of its timed part, the sum over repetitions, as the next three are
+  std::uint64_t stolen_ns = 0;  ///< that the hypervisor took
+  std::optional<std::uint64_t> disturbed_ns = {};  ///< empty: not told
+  std::optional<std::uint64_t> others_ns = {};     ///< CPU time of others; empty: not told
+
+  /// disturbed_ns as a share of wall_ns.
+  [[nodiscard]] std::optional<double> disturbed() const {
+    if (!disturbed_ns || wall_ns == 0) return std::nullopt;
+    return static_cast<double>(*disturbed_ns) / static_cast<double>(wall_ns);
+  }
 };
 
 /// Throws Error where the rows are not those of one launch of a run. `rows` is not empty.

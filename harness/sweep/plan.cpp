@@ -26,6 +26,16 @@ std::uint64_t mix(std::uint64_t x) noexcept {
   return x ^ (x >> 31);
 }
 
+/// Why a cell means nothing; empty if it does.
+std::string problem_of(const Cell& cell) {
+  try {
+    check_cell(cell);
+    return {};
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+}
+
 }  // namespace
 
 PlanRandom::PlanRandom(std::uint64_t seed, std::uint64_t stream) : engine_(mix(mix(seed) ^ stream)) {}
@@ -93,6 +103,8 @@ Plan make_plan(std::vector<SweepFile> sweeps, const PlanOptions& options) {
   } catch (const std::regex_error& error) {
     throw UsageError(fmt::format("--filter '{}' is no regular expression: {}", options.filter, error.what()));
   }
+  bool possible = false;
+  std::string impossible;
   for (const SweepFile& sweep : sweeps) {
     plan.sweeps.push_back(sweep.path);
     for (const Cell& written : cells(sweep)) {
@@ -103,13 +115,23 @@ Plan make_plan(std::vector<SweepFile> sweeps, const PlanOptions& options) {
       try {
         for (Cell& cell : expand_pitfalls(options.pitfalls, written)) {
           if (!options.filter.empty() && !std::regex_search(format_cell(cell), filter)) continue;
-          check_cell(cell);
+          const std::string problem = problem_of(cell);
           plan.cells.push_back(PlannedCell{.cell = std::move(cell),
                                            .rounds = options.rounds.value_or(sweep.rounds),
                                            .repetitions = sweep.repetitions,
                                            .warmups = sweep.warmups,
                                            .sees = wanted});
-          plan_pitfall(plan.cells.back(), options.pitfalls);
+          PlannedCell& planned = plan.cells.back();
+          if (problem.empty()) {
+            plan_pitfall(planned, options.pitfalls);
+            possible = true;
+          } else {
+            planned.rounds = 1;
+            planned.status = "skipped";
+            planned.message = problem;
+            if (impossible.empty())
+              impossible = fmt::format("{}: {} ({})", written.sweep, problem, format_cell(written));
+          }
         }
       } catch (const UsageError& error) {
         throw UsageError(fmt::format("{}: {} ({})", written.sweep, error.what(), format_cell(written)));
@@ -119,6 +141,13 @@ Plan make_plan(std::vector<SweepFile> sweeps, const PlanOptions& options) {
   if (plan.cells.empty()) {
     throw UsageError(fmt::format("no cell is left of {}: --filter '{}' matches none (--dry-run without it lists them)",
                                  points, options.filter));
+  }
+  if (!possible) throw UsageError(impossible);
+  const auto has_budget = [](const SweepFile& sweep) { return sweep.budget.has_value(); };
+  if (!options.rounds && std::all_of(sweeps.begin(), sweeps.end(), has_budget)) {
+    std::chrono::nanoseconds sum{0};
+    for (const SweepFile& sweep : sweeps) sum += *sweep.budget;
+    plan.budget = sum;
   }
   return plan;
 }
@@ -154,9 +183,16 @@ std::vector<std::size_t> arm_order(const Plan& plan, std::size_t cell, int round
 }  // namespace
 
 std::vector<Visit> visits(const Plan& plan, int round) {
-  PlanRandom random(plan.seed, static_cast<std::uint64_t>(round));
   std::vector<std::size_t> cells(plan.cells.size());
   std::iota(cells.begin(), cells.end(), std::size_t{0});
+  std::vector<Visit> result = visits_again(plan, round, 0, std::move(cells));
+  std::erase_if(result, [&](const Visit& visit) { return plan.cells[visit.cell].rounds <= round; });
+  return result;
+}
+
+std::vector<Visit> visits_again(const Plan& plan, int round, int pass, std::vector<std::size_t> cells) {
+  constexpr unsigned kRoundBits = 32;
+  PlanRandom random(plan.seed, static_cast<std::uint64_t>(round) | static_cast<std::uint64_t>(pass) << kRoundBits);
   random.shuffle(cells);
   std::vector<Visit> result;
   result.reserve(cells.size() * plan.arms.size());
@@ -165,7 +201,6 @@ std::vector<Visit> visits(const Plan& plan, int round) {
       result.push_back({cell, arm, static_cast<std::size_t>(random.below(kMostPaddingBytes))});
     }
   }
-  std::erase_if(result, [&](const Visit& visit) { return plan.cells[visit.cell].rounds <= round; });
   return result;
 }
 

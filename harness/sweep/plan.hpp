@@ -87,8 +87,9 @@ struct PlanOptions {
 void plan_pitfall(PlannedCell& planned, Pitfalls pitfalls);
 
 /// A cell with a pitfall but no variant stands for all its variants; with the pitfall "all", for those of all
-/// pitfalls. Throws UsageError: sweeps of the same name, a cell that means nothing, a bad regex, no cell left, more
-/// than kMostCells.
+/// pitfalls. A cell that means nothing is skipped, with the reason. The plan has a budget where every sweep has one and
+/// `rounds` is not given: their sum. Throws UsageError: sweeps of the same name, unknown pitfalls, a bad regex, no cell
+/// left, none that means something, more than kMostCells.
 Plan make_plan(std::vector<SweepFile> sweeps, const PlanOptions& options);
 
 [[nodiscard]] int count_rounds(const Plan& plan) noexcept;
@@ -122,6 +123,10 @@ struct Visit {
 /// other at once, in balanced random order: in as many rounds as there are arms, each comes first once. A function of
 /// the plan's seed, the numbers of cells and arms, and the round alone, so that a run can be taken up where it ended.
 std::vector<Visit> visits(const Plan& plan, int round);
+
+/// Launches of `cells` that are made again in round `round`, in an order of their own for each `pass` (from 1). A
+/// function of the same, and of `cells`.
+std::vector<Visit> visits_again(const Plan& plan, int round, int pass, std::vector<std::size_t> cells);
 
 /// The text of plan.json. `facts` (name and value, such as build_id) go to its head.
 /// The inverse is parse_plan().

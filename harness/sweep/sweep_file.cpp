@@ -21,6 +21,7 @@
 #include "harness/base/error.hpp"
 #include "harness/base/limits.hpp"
 #include "harness/base/names.hpp"
+#include "harness/sweep/budget.hpp"
 
 namespace noisefloor {
 namespace {
@@ -245,6 +246,12 @@ SweepFile parse_sweep(std::string_view text, const std::string& path) {
       sweep.repetitions = count_of(node, "repetitions", 1, kMostRepetitions, path);
     } else if (key == "warmups") {
       sweep.warmups = count_of(node, "warmups", 0, kMostRepetitions, path);
+    } else if (key == "budget") {
+      try {
+        sweep.budget = parse_duration(text_of(node, "budget", path));
+      } catch (const UsageError& error) {
+        Place(path, node.source()).fail(error.what());
+      }
     } else if (key == "base") {
       if (!node.is_table()) Place(path, key.source()).fail("base must be a table: [base]");
       for (const auto& [axis_key, value] : *node.as_table()) {
@@ -261,7 +268,7 @@ SweepFile parse_sweep(std::string_view text, const std::string& path) {
         Place(path, key.source()).fail("group must be an array of tables: [[group]]");
       }
     } else {
-      constexpr std::string_view kKeys[] = {"question", "rounds", "repetitions", "warmups", "base", "group"};
+      constexpr std::string_view kKeys[] = {"question", "rounds", "repetitions", "warmups", "budget", "base", "group"};
       Place(path, key.source()).fail(unknown_name("key", key.str(), kKeys));
     }
   }

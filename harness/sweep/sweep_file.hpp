@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@ namespace noisefloor {
 //   rounds = 12            # passes over all cells
 //   repetitions = 5        # timed, per launch
 //   warmups = 2            # untimed, per launch
+//   budget = "180s"        # for all of it, unless the call says otherwise
 //
 //   [base]                 # every cell starts here
 //   workload = "etl"
@@ -61,6 +63,7 @@ struct SweepFile {
   int rounds = 12;
   int repetitions = 5;
   int warmups = 2;
+  std::optional<std::chrono::nanoseconds> budget = {};
   std::vector<SweepGroup> groups;
 };
 

@@ -11,7 +11,7 @@ import json
 import tomllib
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import pandas as pd
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 STATUSES: Final = ("ok", "failed", "wrong_output", "timeout", "skipped")
 
 Kind = Literal["text", "integer", "unsigned", "real"]
@@ -32,6 +32,7 @@ IDENTITY: Final[dict[str, Kind]] = {
     "git_sha": "text",
     "arm": "text",
     "round": "integer",
+    "attempt": "integer",
     "order": "integer",
     "launch": "text",
     "repetition": "integer",
@@ -73,6 +74,10 @@ MEASURES: Final[dict[str, Kind]] = {
     "voluntary_switches": "integer",
     "involuntary_switches": "integer",
     "steal_ticks": "integer",
+    "run_delay_ns": "integer",
+    "others_cpu_ns": "integer",
+    "disturbed_ns": "integer",
+    "disturbance_note": "text",
     "instructions": "integer",
     "cycles": "integer",
     "samples": "integer",
@@ -120,6 +125,7 @@ class Run:
     machine: dict[str, Any]
     plan: dict[str, Any]
     warnings: tuple[str, ...]
+    disturbance: dict[str, Any] = field(default_factory=dict)  # empty where the run told none
 
 
 def load(path: str | Path) -> Run:
@@ -138,15 +144,28 @@ def load(path: str | Path) -> Run:
     frame = _read(table, warnings)
     machine: dict[str, Any] = {}
     plan: dict[str, Any] = {}
+    disturbance: dict[str, Any] = {}
     if path.is_dir():
         machine = _read_json(path / "machine.json", warnings, "the machine")
         plan = _read_plan(path, warnings)
+        if (path / "disturbance.json").exists():
+            disturbance = _read_json(path / "disturbance.json", warnings, "the disturbance")
     _check_machine(table, frame, machine)
-    return Run(path, frame, machine, plan, tuple(warnings))
+    return Run(path, frame, machine, plan, tuple(warnings), disturbance)
 
 
-def launch_values(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
+def counted(run: Run) -> pd.DataFrame:
+    """The observations without those of attempts that do not count: of a cell that was measured again in a round since
+    others disturbed it, the run recorded which attempt does."""
+    superseded = {str(launch) for launch in run.disturbance.get("not_counted", [])}
+    return run.observations[~run.observations["launch"].isin(superseded)]
+
+
+def launch_values(frame: pd.DataFrame, measure: str, *, overran: bool = False) -> pd.DataFrame:
     """One row per launch: the median over its repetitions of measure / iterations.
+
+    With `overran`, a launch that overran its deadline counts, too, with a lower bound of its wall_ns, which is longer
+    than all others: what takes medians and ranks keeps it in its place. Column `overran` tells them.
 
     A launch with a repetition that is not `ok` does not count at all: what wrote a wrong output once is not
     trusted for its other times. Columns: run_id, arm, round, launch, cell_id, all factors, and `value` in the measure's unit per iteration
@@ -158,7 +177,8 @@ def launch_values(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
         raise ResultsError(f"'{measure}' is no numeric measure; there are: {', '.join(_numeric())}")
     # Numbered once: the three texts that tell launches apart are slow to compare.
     number = frame.groupby(list(LAUNCH), sort=False).ngroup().to_numpy(dtype=np.intp)
-    broken = np.bincount(number[(frame["status"] != "ok").to_numpy(dtype=bool)], minlength=len(frame)) > 0
+    good = ["ok", "timeout"] if overran else ["ok"]
+    broken = np.bincount(number[~frame["status"].isin(good).to_numpy(dtype=bool)], minlength=len(frame)) > 0
     usable = np.flatnonzero(frame[measure].notna().to_numpy(dtype=bool) & ~broken[number])
     value = frame[measure].iloc[usable].to_numpy(dtype=float)
     if measure not in NOT_TOTALS:
@@ -167,7 +187,8 @@ def launch_values(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     # Factors are constant within a launch (checked on reading), so its first row stands for all.
     first = usable[~pd.Series(number[usable]).duplicated().to_numpy()]
     launches = frame.iloc[first][["run_id", "arm", "round", "launch", "cell_id", *FACTORS]]
-    launches = launches.assign(value=medians.to_numpy(dtype=float)).reset_index(drop=True)
+    timeout = (frame["status"].iloc[first] == "timeout").to_numpy(dtype=bool)
+    launches = launches.assign(value=medians.to_numpy(dtype=float), overran=timeout).reset_index(drop=True)
     again = (
         launches.duplicated(["run_id", "arm", "round", "cell_id"], keep="last") & launches["round"].notna()
     )

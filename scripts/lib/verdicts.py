@@ -172,10 +172,13 @@ def labels(cells: Iterable[Mapping[str, str]]) -> list[str]:
 
 
 def log_ratios(run: results.Run, arm: str, against: str, measure: str = "wall_ns") -> dict[str, stats.Floats]:
-    """ln(arm / against) by round, for each cell that both have ok launches of."""
-    launches = results.launch_values(run.observations, measure)
+    """ln(arm / against) by round, for each cell that both have launches of. Where one of the two overran its deadline, it
+    is a lower bound of that, larger than all others; where both did, the round tells nothing."""
+    launches = results.launch_values(results.counted(run), measure, overran=True)
+    launches = launches[launches["arm"].isin([arm, against])]
+    both = launches.groupby(["cell_id", "round"])["overran"].transform("sum") == 2
     by_cell: dict[str, stats.Floats] = {}
-    for cell, rows in launches.groupby("cell_id", sort=False):
+    for cell, rows in launches[~both].groupby("cell_id", sort=False):
         ours, theirs = (results.by_round(rows[rows["arm"] == name]) for name in (arm, against))
         found = stats.paired_log_ratios(ours, theirs).to_numpy(dtype=float)
         if found.size:
@@ -241,10 +244,12 @@ def _outcomes(runs: Sequence[results.Run]) -> dict[str, dict[str, pd.DataFrame]]
 
 
 def _problem(rows: pd.DataFrame | None) -> str:
-    """What went wrong first in these rows, "" if nothing did."""
+    """What went wrong first in these rows, "" if nothing did. What overran its deadline is slow: it is a value, unless
+    calibration already overran."""
     if rows is None:
         return ""
-    bad = rows[rows["status"].isin(results.FAILURES)]
+    slow = (rows["status"] == "timeout") & rows["wall_ns"].notna()
+    bad = rows[rows["status"].isin(results.FAILURES) & ~slow]
     if not len(bad):
         return ""
     first = bad.iloc[0]

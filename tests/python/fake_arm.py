@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts.lib.results import COLUMNS, FACTORS
+from scripts.lib.results import COLUMNS, FACTORS, SCHEMA
 
 # A shell, since an interpreter that takes longer to start would make the tests slow. What a launch prints is what
 # `noisefloor launch` prints: a header and one line per repetition.
@@ -50,7 +50,7 @@ def write_arm(path: Path, cases: Mapping[str, str], *, protocol: int = 1, build:
     """A program that takes 8 ms an iteration, except in cells whose text holds a key of `cases`: there its shell code
     runs first (ns=9000000; status=wrong_output; kill -SEGV $$; exit 2)."""
     values = {name: "" for name in COLUMNS} | {
-        "schema": "1",
+        "schema": str(SCHEMA),
         "build_id": build,
         "git_sha": build,
         "cell_id": "000000000000",

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.lib.results import COLUMNS, FACTORS
+from scripts.lib.results import COLUMNS, FACTORS, SCHEMA
 
 Cell = dict[str, Any]
 Row = dict[str, Any]
@@ -91,7 +91,7 @@ def observations(
                 row = {
                     **{name: "" for name in COLUMNS},
                     **a_cell,
-                    "schema": 1,
+                    "schema": SCHEMA,
                     "run_id": "20260101T000000Z-deadbeef-0123abcd",
                     "machine_id": MACHINE["machine_id"],
                     "build_id": MACHINE["build_id"],

@@ -151,23 +151,66 @@ class Verdicts(Folder):
 
 
 class WhatGoesWrong(Folder):
-    def outcome(self, arms: Sequence[str], status: str, message: str) -> Path:
+    def outcome(
+        self, arms: Sequence[str], status: str, message: str, name: str = "screen", **how: Any
+    ) -> Path:
         return self.session(
+            name,
             outcome=lambda arm, cell: (status, message)
             if arm in arms and cell["kernel"] == "avx2"
-            else ("ok", "")
+            else ("ok", ""),
+            **how,
         )
 
     def test_a_head_that_crashes_or_writes_wrong_output_fails_with_cell_and_message(self) -> None:
         for status, message in (
             ("failed", "killed by signal 11"),
             ("wrong_output", "digest 1 where 2 was expected"),
-            ("timeout", "overran 10 s"),
         ):
             screen = self.outcome(["head"], status, message)
             exit_status, out, _ = self.run_main(screen)
             self.assertEqual(exit_status, 1)
             self.assertIn(f"| FAILED | noise · sequential · avx2: {status}: {message} |", out)
+
+    def test_a_head_that_overruns_its_deadline_is_slow_and_no_crash(self) -> None:
+        screen = self.outcome(["head"], "timeout", "ended at its deadline")
+        report = self.report(screen)
+        self.assertEqual(words_of(report)["avx2"], "INCONCLUSIVE")
+        self.assertIn("flagged by the screen", verdicts.summary(report))
+        confirm = self.outcome(["head"], "timeout", "ended at its deadline", "confirm", rounds=45, seed=2)
+        report = self.report(screen, confirm)
+        self.assertEqual(words_of(report)["avx2"], "REGRESSED")
+        self.assertGreater(
+            next(line.effect or 0 for line in report.cells if line.verdict == "REGRESSED"), 100
+        )
+        self.assertEqual(report.status(strict=False), 1)
+
+    def test_where_both_overran_the_round_tells_nothing(self) -> None:
+        report = self.report(self.outcome(["head", "base"], "timeout", "ended at its deadline"))
+        self.assertEqual(words_of(report)["avx2"], "INCONCLUSIVE")
+        self.assertEqual(report.status(strict=False), 0)
+
+    def test_a_head_that_overran_when_it_was_calibrated_fails(self) -> None:
+        rows = gate_rows.arm_rows(
+            outcome=lambda arm, cell: ("timeout", "calibrating") if cell["kernel"] == "avx2" else ("ok", "")
+        )
+        for row in rows:
+            if row["status"] == "timeout":
+                row["wall_ns"] = row["iterations"] = ""
+        report = self.report(gate_rows.write_session(self.folder / "calibrated", rows))
+        self.assertEqual(words_of(report)["avx2"], "FAILED")
+
+    def test_attempts_that_the_run_does_not_count_are_not_judged(self) -> None:
+        rows = gate_rows.arm_rows()
+        again = [
+            {**row, "launch": row["launch"] + 10_000, "attempt": 1, "wall_ns": 3 * row["wall_ns"]}
+            for row in rows
+            if row["arm"] == "head"
+        ]
+        folder = gate_rows.write_session(self.folder / "again", [*rows, *again])
+        superseded = sorted({row["launch"] for row in again})
+        (folder / "disturbance.json").write_text(json.dumps({"not_counted": superseded}), encoding="utf-8")
+        self.assertEqual(set(words_of(self.report(folder)).values()), {"OK"})
 
     def test_builds_that_write_different_output_fail(self) -> None:
         report = self.report(self.outcome(["base"], "wrong_output", "digest 1 where 2 was expected"))

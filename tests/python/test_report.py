@@ -207,7 +207,7 @@ class PartialRun(Folder):
         rows[2]["schema"] = 99
         synthetic.write_run(self.folder, rows)
         self.assertIn("schema 99 is newer than this reader", self.page(expected=2).text)
-        rows[2]["schema"] = 1
+        rows[2]["schema"] = results.SCHEMA
         rows[3]["wall_ns"] = "x"
         synthetic.write_run(self.folder, rows)
         self.assertIn("line 5: column wall_ns", self.page(expected=2).text)

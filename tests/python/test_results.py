@@ -142,10 +142,10 @@ class Loading(Folder):
 class Refusing(Folder):
     def test_a_newer_schema_is_refused_with_the_commit_that_can_read_it(self) -> None:
         rows = self.write()
-        rows[3]["schema"] = 2
+        rows[3]["schema"] = results.SCHEMA + 1
         self.table.write_text(synthetic.csv_text(rows, [*results.COLUMNS, "new_measure"]))
         text = self.refusal()
-        self.assertIn("line 5: schema 2 is newer", text)
+        self.assertIn(f"line 5: schema {results.SCHEMA + 1} is newer", text)
         self.assertIn("deadbeef", text)
 
     def test_a_missing_file_says_what_to_give(self) -> None:
