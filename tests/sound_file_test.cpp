@@ -23,6 +23,7 @@
 #include <iterator>
 #include <limits>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "harness/base/error.hpp"
@@ -377,6 +378,86 @@ TEST(SoundReader, SetsAsideNoMoreThanItsSamplesTake) {
   put(folder / "tail.wav", wav_bytes(folder, 1000));
   fs::resize_file(folder / "tail.wav", std::uintmax_t{1} << 34);
   EXPECT_LT(SoundReader(folder / "tail.wav").likely_bytes(), 100'000U);
+}
+
+/// A file that says `kind`, with samples that a hole in it makes more than 4 GiB.
+std::string large_file(const TemporaryFolder& folder, const std::string& name, int format, std::size_t ones_at) {
+  SoundFacts facts = wav_facts(SampleType::int16, 1, 8000, 0);
+  facts.format = format;
+  write_sound(folder / name, facts, samples_of(facts, 10));
+  std::string bytes = content(folder / name);
+  bytes.replace(ones_at, 4, "\xff\xff\xff\xff");
+  put(folder / name, bytes);
+  fs::resize_file(folder / name, (std::uintmax_t{1} << 32) + 1'000'000);
+  return folder / name;
+}
+
+TEST(SoundReader, MoreSamplesThanAWavCanSayBecomeRf64OrAnError) {
+  const TemporaryFolder folder;
+  const SoundReader wav(large_file(folder, "large.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, 40));
+  EXPECT_TRUE(wav.unsized());
+  EXPECT_EQ(wav.facts().frames, ((std::int64_t{1} << 32) + 1'000'000 - 44) / 2);
+  EXPECT_EQ(wav.facts_to_write(true).format, SF_FORMAT_RF64 | SF_FORMAT_PCM_16);
+  EXPECT_THROW(static_cast<void>(wav.facts_to_write(false)), Error);
+}
+
+TEST(SoundReader, MoreSamplesThanAnotherKindCanSayAreAnErrorOrItsOwnUnknownSize) {
+  const TemporaryFolder folder;
+  const int big = SF_FORMAT_PCM_16;
+  const SoundReader au(large_file(folder, "large.au", SF_FORMAT_AU | big, 8));
+  EXPECT_EQ(au.facts_to_write(true).format, au.facts().format);
+  const std::string path = large_file(folder, "large.aiff", SF_FORMAT_AIFF | big, 4);
+  std::string bytes(4096, '\0');
+  std::ifstream(path, std::ios::binary).read(bytes.data(), 4096);
+  const std::size_t ssnd = bytes.find("SSND"), comm = bytes.find("COMM");
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekp(static_cast<std::streamoff>(ssnd) + 4).write("\xff\xff\xff\xff", 4);
+  file.seekp(static_cast<std::streamoff>(comm) + 10).write("\xff\xff\xff\xff", 4);
+  file.close();
+  const SoundReader aiff(path);
+  try {
+    static_cast<void>(aiff.facts_to_write(true));
+    FAIL() << "an AIFF file beyond 4 GiB";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("AIFF"), testing::HasSubstr("4 GiB")));
+  }
+}
+
+/// What a copy of the file of `bytes` holds at `at` and behind.
+std::string copied_field(const TemporaryFolder& folder, const std::string& bytes, std::size_t at, std::size_t count) {
+  put(folder / "in", bytes);
+  SoundReader reader(folder / "in");
+  write_sound(folder / "out", reader.facts(), read_sound(reader, 64));
+  return content(folder / "out").substr(at, count);
+}
+
+TEST(SoundWriter, KeepsTheMaskOfChannelsAndTheValidBits) {
+  const TemporaryFolder folder;
+  SoundFacts facts = wav_facts(SampleType::int32, 4, 8000, 0);
+  facts.format = SF_FORMAT_WAVEX | SF_FORMAT_PCM_32;
+  write_sound(folder / "x.wav", facts, samples_of(facts, 10));
+  constexpr std::size_t kValidBits = 38;
+  for (const std::string& field : {std::string("\x18\0\0\0\0\0", 6), std::string("\x14\0\x0f\x10\0\0", 6)}) {
+    std::string bytes = content(folder / "x.wav");
+    bytes.replace(kValidBits, field.size(), field);
+    EXPECT_EQ(copied_field(folder, bytes, kValidBits, field.size()), field);
+    EXPECT_EQ(SoundReader(folder / "in").facts().step, 1 << (32 - field[0]));
+  }
+}
+
+TEST(SoundWriter, KeepsTheFractionOfARate) {
+  const TemporaryFolder folder;
+  SoundFacts facts = wav_facts(SampleType::int16, 1, 44056, 0);
+  for (const auto& [format, chunk, offset, half] : {std::tuple(SF_FORMAT_AIFF, "COMM", 16U, "\x40\x0e\xac\x18\x80"),
+                                                    std::tuple(SF_FORMAT_CAF, "desc", 12U, "\x40\xe5\x83\x10")}) {
+    facts.format = format | SF_FORMAT_PCM_16;
+    write_sound(folder / "x", facts, samples_of(facts, 10));
+    std::string bytes = content(folder / "x");
+    const std::size_t at = bytes.find(chunk) + offset;
+    const std::string field(half, std::strlen(half));
+    bytes.replace(at, field.size(), field);
+    EXPECT_EQ(copied_field(folder, bytes, at, field.size()), field) << chunk;
+  }
 }
 
 TEST(SoundReader, HostileChunkSizesEndTheSearch) {

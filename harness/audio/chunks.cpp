@@ -2,27 +2,37 @@
 // SPDX-License-Identifier: MIT
 #include "harness/audio/chunks.hpp"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <optional>
 #include <string_view>
 
-#include "harness/audio/stated_size.hpp"
+#include "harness/audio/tags.hpp"
 
 namespace noisefloor {
 namespace {
 
-constexpr int kMostChunks = 4096;                             // enough to know that something is lost
-constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 16;  // of comments, keys and frames
-constexpr std::uint64_t kFar = std::uint64_t{1} << 62;
+constexpr int kMostNames = 4096;                              // of comments, keys and blocks
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 16;  // that hold them
 
 constexpr std::array<std::string_view, 11> kPlainRiff = {"fmt ", "data", "fact", "PEAK", "ds64", "JUNK",
                                                          "junk", "PAD ", "FLLR", "Fake", "slnt"};
 constexpr std::array<std::string_view, 4> kPlainAiff = {"COMM", "SSND", "FVER", "PEAK"};
 constexpr std::array<std::string_view, 6> kPlainCaf = {"desc", "data", "free", "kuki", "pakt", "peak"};
+
+// What others write beside these. The name of a chunk that does not fit its file is believed only if it is known.
+constexpr std::array<std::string_view, 25> kKnownRiff = {
+    "LIST", "bext", "iXML", "cart", "cue ", "plst", "smpl", "inst", "acid", "axml", "chna", "bxml", "sxml",
+    "levl", "link", "umid", "ID3 ", "id3 ", "_PMX", "aXML", "DISP", "afsp", "strc", "LGWV", "SAUR"};
+constexpr std::array<std::string_view, 14> kKnownAiff = {"NAME", "AUTH", "(c) ", "ANNO", "COMT", "MARK", "INST",
+                                                         "MIDI", "AESD", "APPL", "SAXL", "ID3 ", "CHAN", "basc"};
+constexpr std::array<std::string_view, 13> kKnownCaf = {"info", "chan", "mark", "regn", "inst", "midi", "ovvw",
+                                                        "strg", "umid", "uuid", "edct", "free", "LYRC"};
 
 template <std::size_t N>
 bool is_one_of(std::string_view name, const std::array<std::string_view, N>& names) noexcept {
@@ -72,73 +82,44 @@ class Names {
     return std::move(names_);
   }
 
-  void riff(bool big_endian) {
-    // The size of the samples of an RF64 file is in its first chunk.
-    std::uint64_t long_bytes = 0;
-    std::uint64_t at = 12;
-    for (int chunk = 0; chunk < kMostChunks && fits(at, 8); ++chunk) {
-      const std::string head = bytes_at(fd_, at, 36);
-      std::uint64_t size = number(head, 4, 4, big_endian);
-      const std::string_view name = std::string_view(head).substr(0, 4);
-      if (!is_name(name)) return;
-      if (name == "ds64") long_bytes = number(head, 16, 8, false);
-      if (name == "data" && size == 0xffffffffU && long_bytes > 0) size = long_bytes;
-      if (name == "LIST") {
-        list(at, size, big_endian);
-      } else if (!is_one_of(name, kPlainRiff)) {
-        names_.emplace_back(name);
+  /// Of a file of chunks.
+  void chunks(const ChunkForm& form) {
+    ChunkWalk walk(fd_, file_bytes_, form);
+    while (const std::optional<Chunk> chunk = walk.next()) {
+      const std::string_view name = chunk->name();
+      if (const std::optional<Tag> tag = tag_at(fd_, chunk->at)) {
+        names_.push_back(fmt::format("tag/{}", tag->name));
+        return;
       }
-      at = behind(at + 8, size, 2);
-    }
-  }
-
-  void w64() {
-    constexpr std::string_view kTail("\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a", 12);
-    std::uint64_t at = 40;
-    for (int chunk = 0; chunk < kMostChunks && fits(at, 24); ++chunk) {
-      const std::string head = bytes_at(fd_, at, 24);
-      const std::uint64_t size = number(head, 16, 8, false);  // with its own 24 bytes
-      const std::string_view name = std::string_view(head).substr(0, 4);
-      if (size < 24 || head.size() < 24) return;
-      if (head.compare(4, 12, kTail) != 0) {
+      if (!chunk->has_standard_name) {
         names_.emplace_back("chunk of a name of its own");
-      } else if (!is_one_of(name, kPlainRiff)) {
+      } else if (!is_chunk_name(name)) {
+        return;
+      } else if (&form == &kCaf && name == "info") {
+        caf_keys(bytes_at(fd_, chunk->body, chunk->size));
+      } else if (name == "LIST" && &form != &kAiff && &form != &kCaf && &form != &kW64) {
+        list(*chunk, form);
+      } else if (!is_plain_chunk(form, name)) {
         names_.emplace_back(name);
       }
-      at = behind(at, size, 8);
     }
   }
 
-  void aiff() {
-    std::uint64_t at = 12;
-    for (int chunk = 0; chunk < kMostChunks && fits(at, 8); ++chunk) {
-      const std::string head = bytes_at(fd_, at, 8);
-      const std::string_view name = std::string_view(head).substr(0, 4);
-      if (name != "(c) " && !is_name(name)) return;
-      if (!is_one_of(name, kPlainAiff)) names_.emplace_back(name);
-      at = behind(at + 8, number(head, 4, 4, true), 2);
-    }
-  }
-
-  void caf() {
-    std::uint64_t at = 8;
-    for (int chunk = 0; chunk < kMostChunks && fits(at, 12); ++chunk) {
-      const std::string head = bytes_at(fd_, at, 12);
-      const std::uint64_t size = number(head, 4, 8, true);
-      const std::string_view name = std::string_view(head).substr(0, 4);
-      if (!is_name(name)) return;
-      if (name == "info") {
-        caf_keys(bytes_at(fd_, at + 12, size));
-      } else if (!is_one_of(name, kPlainCaf)) {
-        names_.emplace_back(name);
-      }
-      at = behind(at + 12, size, 1);
+  /// Behind the samples; of a file that is none of chunks they can be found only from its end. An MP3 file's ID3v1 is
+  /// what libsndfile's own texts come from.
+  void tags(std::uint64_t begin, bool is_mpeg) {
+    std::uint64_t end = file_bytes_;
+    while (end > begin) {
+      const std::optional<Tag> tag = tag_before(fd_, end);
+      if (!tag || tag->bytes > end - begin) break;
+      if (!is_mpeg || tag->name != "ID3v1") names_.push_back(fmt::format("tag/{}", tag->name));
+      end -= tag->bytes;
     }
   }
 
   void flac(std::uint64_t at) {
     enum : unsigned { kStreamInfo = 0, kPadding = 1, kApplication = 2, kSeekTable = 3, kComment = 4, kCueSheet = 5 };
-    for (int block = 0; block < kMostChunks && fits(at, 4); ++block) {
+    for (int block = 0; block < kMostNames && fits(at, 4); ++block) {
       const std::string head = bytes_at(fd_, at, 4);
       const std::uint64_t size = number(head, 1, 3, true);
       const unsigned type = static_cast<unsigned char>(head[0]) & 0x7fU;
@@ -152,7 +133,7 @@ class Names {
         names_.emplace_back("picture");
       }
       if ((static_cast<unsigned char>(head[0]) & 0x80U) != 0) return;
-      at = behind(at + 4, size, 1);
+      at += 4 + size;
     }
   }
 
@@ -201,12 +182,6 @@ class Names {
     return at <= file_bytes_ && count <= file_bytes_ - at;
   }
 
-  /// The end of what begins at `at`; far beyond every file rather than wrapped.
-  static std::uint64_t behind(std::uint64_t at, std::uint64_t size, std::uint64_t alignment) noexcept {
-    if (at > kFar || size > kFar) return kFar;
-    return at + (size + alignment - 1) / alignment * alignment;
-  }
-
   static std::uint64_t syncsafe(std::string_view bytes, std::size_t at) noexcept {
     std::uint64_t value = 0;
     for (std::size_t i = 0; i < 4 && at + 4 <= bytes.size(); ++i) {
@@ -233,21 +208,18 @@ class Names {
     return std::string(name);
   }
 
-  void list(std::uint64_t at, std::uint64_t size, bool big_endian) {
-    const std::string kind = bytes_at(fd_, at + 8, 4);
-    const std::uint64_t end = std::min(file_bytes_, behind(at + 8, size, 1));
-    if (kind.size() < 4 || !is_name(kind)) return;
-    std::uint64_t inner = at + 12;
-    for (int chunk = 0; chunk < kMostChunks && inner + 8 <= end; ++chunk) {
-      const std::string head = bytes_at(fd_, inner, 8);
-      if (head.size() < 8 || !is_name(std::string_view(head).substr(0, 4))) return;
-      names_.push_back("LIST/" + kind + "/" + head.substr(0, 4));
-      inner = behind(inner + 8, number(head, 4, 4, big_endian), 2);
+  void list(const Chunk& of, const ChunkForm& form) {
+    const std::string kind = bytes_at(fd_, of.body, 4);
+    if (!is_chunk_name(kind)) return;
+    ChunkWalk walk(fd_, std::min(file_bytes_, of.body + std::min(of.size, file_bytes_)), form, of.body + 4);
+    while (const std::optional<Chunk> part = walk.next()) {
+      if (!is_chunk_name(part->name())) return;
+      names_.push_back(fmt::format("LIST/{}/{}", kind, part->name()));
     }
   }
 
   void caf_keys(std::string_view info) {
-    const std::uint64_t count = std::min<std::uint64_t>(number(info, 0, 4, true), kMostChunks);
+    const std::uint64_t count = std::min<std::uint64_t>(number(info, 0, 4, true), kMostNames);
     std::size_t at = 4;
     for (std::uint64_t entry = 0; entry < count; ++entry) {
       const std::size_t key_end = info.find('\0', at);
@@ -265,7 +237,7 @@ class Names {
     std::uint64_t at = 4 + number(bytes, 0, 4, false);
     if (at + 4 > bytes.size()) return;
     const std::uint64_t count =
-        std::min<std::uint64_t>(number(bytes, static_cast<std::size_t>(at), 4, false), kMostChunks);
+        std::min<std::uint64_t>(number(bytes, static_cast<std::size_t>(at), 4, false), kMostNames);
     at += 4;
     for (std::uint64_t entry = 0; entry < count && at + 4 <= bytes.size(); ++entry) {
       const std::uint64_t size = number(bytes, static_cast<std::size_t>(at), 4, false);
@@ -284,19 +256,24 @@ class Names {
 
 }  // namespace
 
-bool is_plain_riff_chunk(std::string_view name) noexcept { return is_one_of(name, kPlainRiff); }
+bool is_plain_chunk(const ChunkForm& form, std::string_view name) noexcept {
+  if (&form == &kAiff) return is_one_of(name, kPlainAiff);
+  if (&form == &kCaf) return is_one_of(name, kPlainCaf);
+  return is_one_of(name, kPlainRiff);
+}
+
+bool is_known_chunk(const ChunkForm& form, std::string_view name) noexcept {
+  if (is_plain_chunk(form, name)) return true;
+  if (&form == &kAiff) return is_one_of(name, kKnownAiff);
+  if (&form == &kCaf) return is_one_of(name, kKnownCaf);
+  return is_one_of(name, kKnownRiff);
+}
 
 std::vector<std::string> chunk_names(int fd, std::uint64_t file_bytes) {
   const HeaderBytes head(fd, 0);
   Names names(fd, file_bytes);
-  if ((head.is(0, "RIFF") || head.is(0, "RIFX") || head.is(0, "RF64")) && head.is(8, "WAVE")) {
-    names.riff(head.is(0, "RIFX"));
-  } else if (head.is(0, "riff") && head.size() == 40) {
-    names.w64();
-  } else if (head.is(0, "FORM")) {
-    names.aiff();
-  } else if (head.is(0, "caff")) {
-    names.caf();
+  if (const ChunkForm* form = chunk_form(head)) {
+    names.chunks(*form);
   } else if (head.is(0, "fLaC")) {
     names.flac(4);
   } else if (head.is(0, "OggS")) {
@@ -304,6 +281,7 @@ std::vector<std::string> chunk_names(int fd, std::uint64_t file_bytes) {
   } else if (head.is(0, "ID3") && head.size() >= 10) {
     names.id3();
   }
+  names.tags(head.size(), head.is(0, "ID3") || (head.number(0, 2, true) & 0xffe0U) == 0xffe0U);
   return names.take();
 }
 

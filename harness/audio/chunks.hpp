@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/audio/chunk_walk.hpp"
+
 namespace noisefloor {
 
 /// The names of what the file says beside its samples, sorted, each once: chunks of RIFF, RIFX, RF64, W64, AIFF and CAF
@@ -16,7 +18,10 @@ namespace noisefloor {
 /// file does not hold whole ends the list. Never throws on what the file says.
 [[nodiscard]] std::vector<std::string> chunk_names(int fd, std::uint64_t file_bytes);
 
-/// Whether a chunk of this name in a RIFF file only serves reading.
-[[nodiscard]] bool is_plain_riff_chunk(std::string_view name) noexcept;
+/// Whether a chunk of this name only serves reading.
+[[nodiscard]] bool is_plain_chunk(const ChunkForm& form, std::string_view name) noexcept;
+
+/// Whether a chunk of this name is one that programs write into such files.
+[[nodiscard]] bool is_known_chunk(const ChunkForm& form, std::string_view name) noexcept;
 
 }  // namespace noisefloor

@@ -128,7 +128,7 @@ using Cart = SF_CART_INFO_VAR(15 << 10);
 bool copy_metadata(const SoundReader& from, SoundWriter& to) {
   auto* source = static_cast<SNDFILE*>(from.native());
   auto* target = static_cast<SNDFILE*>(to.native());
-  const int format = from.facts().format;
+  const int format = to.format();
   const Places places = places_in(format);
   bool all = copy_channel_map(source, target, from.facts().channels);
   if ((format & SF_FORMAT_TYPEMASK) == SF_FORMAT_WAVEX) {

@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/audio/chunk_walk.hpp"
 #include "harness/audio/chunks.hpp"
 #include "harness/audio/stated_size.hpp"
 #include "harness/audio/steady_bytes.hpp"
@@ -88,6 +89,10 @@ bool has_codec_container(int format) noexcept {
   return container == SF_FORMAT_FLAC || container == SF_FORMAT_OGG || container == SF_FORMAT_MPEG;
 }
 
+/// Those whose headers have no size of 32 bits, or one that may be unknown (AU).
+constexpr int kLongContainers[] = {SF_FORMAT_RF64, SF_FORMAT_W64, SF_FORMAT_CAF,   SF_FORMAT_AU,
+                                   SF_FORMAT_NIST, SF_FORMAT_PVF, SF_FORMAT_IRCAM, SF_FORMAT_PAF};
+
 /// Whether samples lie in the file exactly as in memory, so that file offsets follow from frames.
 bool is_stored_plainly(const SoundFacts& facts) noexcept {
   const Subtype* subtype = find_subtype(facts.format);
@@ -118,6 +123,25 @@ SNDFILE* open_sound(std::string& reason, F&& open) {
 
 SNDFILE* file_of(void* handle) noexcept { return static_cast<SNDFILE*>(handle); }
 
+/// Puts the fields over those that libsndfile wrote, in the chunks of a file of `file_bytes` bytes that have room for
+/// them. Returns 0, or the errno value of what failed.
+int keep_fields(int fd, std::uint64_t file_bytes, std::span<const KeptField> fields) {
+  if (fields.empty()) return 0;
+  const ChunkForm* form = chunk_form(HeaderBytes(fd, 0));
+  if (form == nullptr) return 0;
+  ChunkWalk walk(fd, file_bytes, *form);
+  while (const std::optional<Chunk> chunk = walk.next()) {
+    for (const KeptField& field : fields) {
+      if (!chunk->is(field.chunk) || field.offset + field.bytes.size() > chunk->size) continue;
+      const ssize_t size = static_cast<ssize_t>(field.bytes.size());
+      const ssize_t put =
+          ::pwrite(fd, field.bytes.data(), field.bytes.size(), static_cast<off_t>(chunk->body + field.offset));
+      if (put != size) return put < 0 ? errno : EIO;
+    }
+  }
+  return 0;
+}
+
 /// libsndfile 1.2 counts the pad byte behind an odd number of bytes as samples of an AIFF file: a frame
 /// too much in a mono file. Corrects both counts. Returns false if the file is not as expected.
 bool correct_padded_aiff(int fd, std::uint64_t file_bytes, std::uint32_t frames, std::uint32_t data_bytes) {
@@ -128,12 +152,10 @@ bool correct_padded_aiff(int fd, std::uint64_t file_bytes, std::uint32_t frames,
     return ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(at)) == static_cast<ssize_t>(bytes.size());
   };
   bool has_frames = false;
-  for (std::uint64_t at = 12; at + 8 <= file_bytes;) {
-    const HeaderBytes chunk(fd, at);
-    const std::uint64_t size = chunk.number(4, 4, true);
-    if (chunk.is(0, "COMM")) has_frames = write_number(at + 10, frames);
-    if (chunk.is(0, "SSND")) return has_frames && write_number(at + 4, data_bytes + 8);
-    at += 8 + size + (size & 1U);
+  ChunkWalk walk(fd, file_bytes, kAiff);
+  while (const std::optional<Chunk> chunk = walk.next()) {
+    if (chunk->is("COMM")) has_frames = write_number(chunk->at + 10, frames);
+    if (chunk->is("SSND")) return has_frames && write_number(chunk->at + 4, data_bytes + 8);
   }
   return false;
 }
@@ -207,6 +229,8 @@ struct SoundReader::Corrected {
   int fd = -1;
   sf_count_t size = 0;
   std::vector<StatedSize::Correction> corrections;
+  std::optional<sf_count_t> packed_from = std::nullopt;  // from here on, three bytes of every four are shown,
+  sf_count_t skip = 0;                                   // behind as many of each four
   sf_count_t position = 0;
   int error = 0;  // the first one
 
@@ -225,24 +249,53 @@ struct SoundReader::Corrected {
   static sf_count_t read(void* to, sf_count_t count, void* self) {
     Corrected& file = of(self);
     count = std::min(count, file.size - std::min(file.size, file.position));
-    if (count <= 0) return 0;
+    auto* bytes = static_cast<unsigned char*>(to);
+    sf_count_t done = 0;
+    while (done < count) {
+      const sf_count_t got = file.packed_from && file.position >= *file.packed_from
+                                 ? file.read_packed(bytes + done, count - done)
+                                 : file.read_plain(bytes + done, count - done);
+      if (got <= 0) break;
+      done += got;
+    }
+    return done;
+  }
+
+ private:
+  /// Bytes of the file itself, fewer at its end; 0 after an error.
+  sf_count_t read_file(unsigned char* to, sf_count_t count, sf_count_t at) {
     ssize_t got = 0;
     do {
-      got = ::pread(file.fd, to, static_cast<std::size_t>(count), file.position);
+      got = ::pread(fd, to, static_cast<std::size_t>(count), at);
     } while (got < 0 && errno == EINTR);
-    if (got < 0) {
-      if (file.error == 0) file.error = errno;
-      return 0;
-    }
-    auto* bytes = static_cast<unsigned char*>(to);
-    for (const StatedSize::Correction& correction : file.corrections) {
+    if (got < 0 && error == 0) error = errno;
+    return std::max<ssize_t>(got, 0);
+  }
+  sf_count_t read_plain(unsigned char* to, sf_count_t count) {
+    if (packed_from) count = std::min(count, *packed_from - position);
+    const sf_count_t got = read_file(to, count, position);
+    for (const StatedSize::Correction& correction : corrections) {
       for (std::size_t i = 0; i < correction.bytes.size(); ++i) {
-        const auto at = static_cast<sf_count_t>(correction.offset + i) - file.position;
-        if (at >= 0 && at < got) bytes[at] = correction.bytes[i];
+        const auto at = static_cast<sf_count_t>(correction.offset + i) - position;
+        if (at >= 0 && at < got) to[at] = correction.bytes[i];
       }
     }
-    file.position += got;
+    position += got;
     return got;
+  }
+  sf_count_t read_packed(unsigned char* to, sf_count_t count) {
+    std::array<unsigned char, 4096> four;
+    const sf_count_t sample = (position - *packed_from) / 3;
+    const sf_count_t got = read_file(four.data(), static_cast<sf_count_t>(four.size()), *packed_from + 4 * sample);
+    sf_count_t done = 0;
+    for (; done < count; ++done) {
+      const sf_count_t behind = position + done - *packed_from - 3 * sample;
+      const sf_count_t from = behind / 3 * 4 + behind % 3 + skip;
+      if (from >= got) break;
+      to[done] = four[static_cast<std::size_t>(from)];
+    }
+    position += done;
+    return done;
   }
 };
 
@@ -253,8 +306,13 @@ SoundReader& SoundReader::operator=(SoundReader&& other) noexcept {
   corrected_ = std::move(other.corrected_);
   path_ = std::move(other.path_);
   fd_ = std::move(other.fd_);
-  facts_ = other.facts_;
+  facts_ = std::move(other.facts_);
   file_bytes_ = other.file_bytes_;
+  samples_ = other.samples_;
+  other_bytes_ = other.other_bytes_;
+  stored_frame_bytes_ = other.stored_frame_bytes_;
+  understated_ = other.understated_;
+  is_repacked_ = other.is_repacked_;
   offset_ = other.offset_;
   readable_ = other.readable_;
   frames_read_ = other.frames_read_;
@@ -300,6 +358,11 @@ SoundReader::SoundReader(const std::string& path) : path_(path) {
         Corrected{.fd = fd_.get(),
                   .size = static_cast<sf_count_t>(stated.visible_bytes.value_or(file_bytes_)),
                   .corrections = std::move(stated.corrections)});
+    if (stated.packing) {
+      is_repacked_ = true;
+      corrected_->packed_from = static_cast<sf_count_t>(stated.samples->begin);
+      corrected_->skip = static_cast<sf_count_t>(stated.packing->skip);
+    }
     SF_VIRTUAL_IO callbacks{&Corrected::length, &Corrected::seek, &Corrected::read, &Corrected::write,
                             &Corrected::tell};
     handle_.reset(open_sound(reason, [&] {
@@ -321,15 +384,29 @@ SoundReader::SoundReader(const std::string& path) : path_(path) {
             .rate = info.samplerate,
             .format = info.format,
             .sample_type = subtype->type,
-            .step = subtype->step};
+            .step = subtype->step,
+            .kept = std::move(stated.kept)};
+  if (stated.valid_bits > 0 && subtype->type != SampleType::float32 && subtype->type != SampleType::float64) {
+    const int all = static_cast<int>(8 * bytes_per_sample(subtype->type));
+    facts_.step = std::max(facts_.step, 1 << std::max(0, all - stated.valid_bits));
+  }
+  samples_ = stated.samples;
+  other_bytes_ = stated.other_bytes;
   if (info.frames == SF_COUNT_MAX || (info.frames <= 0 && has_codec_container(info.format))) facts_.frames = -1;
   if (subtype->stored_bytes > 0 && !has_codec_container(info.format)) {
     const auto promise = [&](std::uint64_t frames) {
       constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
       facts_.frames = std::max(facts_.frames, static_cast<std::int64_t>(std::min(frames, kMost)));
     };
-    const auto frame = static_cast<std::uint64_t>(info.channels) * static_cast<std::uint64_t>(subtype->stored_bytes);
-    if (stated.sample_bytes) promise(*stated.sample_bytes / frame);
+    const std::uint64_t frame = static_cast<std::uint64_t>(info.channels) *
+                                static_cast<std::uint64_t>(is_repacked_ ? 4 : subtype->stored_bytes);
+    stored_frame_bytes_ = frame;
+    if (stated.is_understated && stated.sample_bytes) {
+      understated_ = static_cast<std::int64_t>(*stated.sample_bytes / frame);
+      promise((samples_->end - samples_->begin) / frame);
+    } else if (stated.sample_bytes) {
+      promise(*stated.sample_bytes / frame);
+    }
     if (stated.frames) promise(*stated.frames);
   }
   if (ends_in_false_sample(fd_.get(), info, file_bytes_)) {
@@ -337,6 +414,39 @@ SoundReader::SoundReader(const std::string& path) : path_(path) {
     readable_ = facts_.frames;
   }
   if (is_stored_plainly(facts_)) offset_ = corrected_ ? corrected_->position : ::lseek(fd_.get(), 0, SEEK_CUR);
+}
+
+SoundFacts SoundReader::facts_to_write(bool may_become_rf64) const {
+  // Headers with their texts take less than what is left.
+  constexpr std::uint64_t kMost32 = 0xffffffffU - (1U << 20);
+  const int container = facts_.format & SF_FORMAT_TYPEMASK;
+  std::uint64_t bytes = file_bytes_;
+  if (samples_) bytes = samples_->end - samples_->begin;
+  if (bytes <= kMost32 || has_codec_container(facts_.format) || std::ranges::count(kLongContainers, container) > 0) {
+    return facts_;
+  }
+  SoundFacts large = facts_;
+  large.format = SF_FORMAT_RF64 | (facts_.format & SF_FORMAT_SUBMASK);
+  SF_INFO info{};
+  info.samplerate = large.rate;
+  info.channels = large.channels;
+  info.format = large.format;
+  const bool is_wav = container == SF_FORMAT_WAV || container == SF_FORMAT_WAVEX;
+  if (is_wav && may_become_rf64 && sf_format_check(&info) != SF_FALSE) return large;
+  SF_FORMAT_INFO name{};
+  name.format = container;
+  sf_command(nullptr, SFC_GET_FORMAT_INFO, &name, sizeof name);
+  throw Error(fmt::format("'{}' has {} bytes of samples: {} ({}) cannot hold more than 4 GiB", path_, bytes,
+                          name.name == nullptr ? "its kind of file" : name.name, subtype_name(facts_.format)));
+}
+
+ByteAccount SoundReader::account() const noexcept {
+  if (!samples_) return {.sound = file_bytes_};
+  const std::uint64_t there = samples_->end - samples_->begin;
+  const auto frames = static_cast<std::uint64_t>(frames_read_);
+  const std::uint64_t sound = stored_frame_bytes_ > 0 ? std::min(there, frames * stored_frame_bytes_) : there;
+  const std::uint64_t other = there - sound + other_bytes_;
+  return {.sound = sound, .metadata = file_bytes_ - sound - other, .other = other};
 }
 
 std::vector<std::string> SoundReader::says() const {
@@ -517,6 +627,8 @@ void SoundWriter::fail(std::string_view what) const {
   throw Error(fmt::format("{}: {}", message, what));
 }
 
+int SoundWriter::format() const noexcept { return sink_->facts.format; }
+
 std::int64_t SoundWriter::offset() const noexcept { return sink_->plain ? sink_->position : -1; }
 
 void SoundWriter::write(const void* samples, std::size_t frames) {
@@ -559,6 +671,7 @@ std::uint64_t SoundWriter::finish() {
   if (sink_->size == 0) fail("there is no sample for it, and without one this kind of file is not made");
   const SoundFacts& facts = sink_->facts;
   sink_->error = steady_bytes(sink_->fd, facts.format, static_cast<std::uint64_t>(sink_->size));
+  if (sink_->error == 0) sink_->error = keep_fields(sink_->fd, static_cast<std::uint64_t>(sink_->size), facts.kept);
   if (sink_->error != 0) fail("");
   const Subtype* subtype = find_subtype(facts.format);
   if ((facts.format & SF_FORMAT_TYPEMASK) == SF_FORMAT_AIFF && subtype != nullptr && subtype->stored_bytes % 2 == 1) {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/audio/stated_size.hpp"
 #include "harness/base/unique_fd.hpp"
 
 namespace noisefloor {
@@ -34,6 +35,7 @@ struct SoundFacts {
   int format = 0;    ///< libsndfile's number: container, subtype and byte order
   SampleType sample_type = SampleType::int16;
   int step = 1;  ///< least step of the subtype in units of sample_type: what is finer is lost in writing
+  std::vector<KeptField> kept = {};  ///< of the header, which libsndfile would write otherwise
 
   /// Bytes of one frame in memory, samples of all channels interleaved.
   [[nodiscard]] std::size_t frame_bytes() const noexcept {
@@ -55,6 +57,13 @@ std::size_t make_finite(double* samples, std::size_t count) noexcept;
 /// `offset` stands at a page border; where none does, or frames on disk are no frames in memory
 /// (`offset` < 0), as many as fit. At least 1 if one fits.
 [[nodiscard]] std::size_t piece_frames(std::int64_t offset, std::size_t buffer_bytes, std::size_t frame_bytes) noexcept;
+
+/// What became of the bytes of a sound file, all of them.
+struct ByteAccount {
+  std::uint64_t sound = 0;     ///< decoded as samples
+  std::uint64_t metadata = 0;  ///< headers, chunks and tags
+  std::uint64_t other = 0;     ///< neither
+};
 
 /// Reads a sound file from its beginning to its end. For one thread.
 ///
@@ -94,6 +103,9 @@ class SoundReader {
 
   /// libsndfile's handle (an SNDFILE*), for copy_metadata().
   [[nodiscard]] void* native() const noexcept { return handle_.get(); }
+  /// The facts of a file of the same kind with all of these frames: RF64 for WAV where the samples are too many for its
+  /// 32-bit sizes, if `may_become_rf64`. Throws Error if there is no such file.
+  [[nodiscard]] SoundFacts facts_to_write(bool may_become_rf64) const;
 
   /// Frames read so far.
   [[nodiscard]] std::int64_t frames_read() const noexcept { return frames_read_; }
@@ -104,6 +116,12 @@ class SoundReader {
   /// The file's writer never filled its length in (a pipe, a recorder that was cut off): it is read to its
   /// end, and facts().frames may be -1.
   [[nodiscard]] bool unsized() const noexcept { return unsized_; }
+  /// The frames that the file's header says, where more were found because other sizes in it say so; else empty.
+  [[nodiscard]] std::optional<std::int64_t> understated() const noexcept { return understated_; }
+  /// Samples of 24 bits lie in 4 bytes each: libsndfile writes them in 3.
+  [[nodiscard]] bool is_repacked() const noexcept { return is_repacked_; }
+  /// After the end was read: the sum is file_bytes().
+  [[nodiscard]] ByteAccount account() const noexcept;
   /// The file has chunks beside its samples that make no sense and were not looked into.
   [[nodiscard]] bool hides_chunks() const noexcept { return hides_chunks_; }
   /// What the file says beside its samples, as chunk_names() has it.
@@ -125,6 +143,11 @@ class SoundReader {
   std::int64_t readable_ = -1;  // frames, where libsndfile would read too many
   bool damaged_ = false;
   bool unsized_ = false;
+  std::optional<StatedSize::Extent> samples_;  // where they lie, if that is known
+  std::uint64_t other_bytes_ = 0;              // behind them
+  std::uint64_t stored_frame_bytes_ = 0;       // in the file; 0 in compressed ones
+  std::optional<std::int64_t> understated_;
+  bool is_repacked_ = false;
   bool hides_chunks_ = false;
   bool is_blocking_ = false;
   bool may_say_more_ = true;
@@ -143,6 +166,8 @@ class SoundWriter {
 
   /// libsndfile's handle (an SNDFILE*), for copy_metadata().
   [[nodiscard]] void* native() const noexcept { return handle_.get(); }
+  /// libsndfile's number.
+  [[nodiscard]] int format() const noexcept;
   /// Where the next sample will lie; -1 if samples are not stored as they are in memory.
   [[nodiscard]] std::int64_t offset() const noexcept;
   /// Writes `frames` frames of the facts' sample_type. Throws Error with the system's reason.

@@ -3,8 +3,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -14,22 +12,12 @@
 
 namespace noisefloor {
 
-/// The few bytes of a file from one offset on; fewer at its end.
-class HeaderBytes {
- public:
-  HeaderBytes(int fd, std::uint64_t offset) noexcept;
-  [[nodiscard]] std::size_t size() const noexcept { return size_; }
-  [[nodiscard]] bool is(std::size_t at, std::string_view id) const noexcept;
-  /// The first four.
-  [[nodiscard]] std::string_view name() const noexcept {
-    return {reinterpret_cast<const char*>(bytes_.data()), std::min<std::size_t>(size_, 4)};
-  }
-  /// `width` bytes as an unsigned number; 0 if they are not all there.
-  [[nodiscard]] std::uint64_t number(std::size_t at, std::size_t width, bool big_endian) const noexcept;
-
- private:
-  std::array<unsigned char, 40> bytes_{};
-  std::size_t size_ = 0;
+/// What a format says of its sound and libsndfile has no place for: bytes within a chunk, to be put over those that it
+/// writes.
+struct KeptField {
+  std::string_view chunk;  ///< its name
+  std::uint64_t offset;    ///< behind the chunk's size
+  std::string bytes;
 };
 
 struct StatedSize {
@@ -41,9 +29,27 @@ struct StatedSize {
 
   std::optional<std::uint64_t> sample_bytes;  ///< promised; empty where the file does not say
   std::optional<std::uint64_t> frames;        ///< promised beside it (AIFF)
+  /// Where samples lie in the file, from `begin` up to `end`; empty in other formats than those below.
+  struct Extent {
+    std::uint64_t begin, end;
+  };
+  std::optional<Extent> samples;
+  std::uint64_t tail = 0;  ///< where what follows the samples begins
+  /// Bytes behind them that are neither a known chunk nor a tag.
+  std::uint64_t other_bytes = 0;
   /// The size was never filled in, as by a writer to a pipe or a recorder that was cut off: the samples
   /// reach to the end of the file. Not set where the format allows that (AU, CAF).
   bool is_missing = false;
+  /// Samples go on behind the size that the file says, since another of its sizes says so.
+  bool is_understated = false;
+  /// Of integer samples; 0 where that is all of them.
+  int valid_bits = 0;
+  std::vector<KeptField> kept;
+  /// Samples of 24 bits, each in 4 bytes: from `samples.begin` on, libsndfile is to be shown three bytes of every four.
+  struct Packing {
+    std::uint64_t skip;  ///< bytes before the three: 0 or 1
+  };
+  std::optional<Packing> packing;
   /// With these, the file says what it holds. libsndfile refuses it as it is, empties it, or never returns from it.
   std::vector<Correction> corrections;
   /// What follows these is not to be shown to libsndfile.

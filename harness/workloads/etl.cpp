@@ -256,8 +256,10 @@ class EtlWorkload::OpenTask final : public StagedTask {
         target_(workload.output_root() + "/" + job_.output),
         mode_(workload.mode_of(task)),
         reader_(open_reader(task)),
+        facts_(reader_.facts_to_write(options_.may_become_rf64)),
         file_(target_, mode_),
-        writer_(reserved(), reader_.facts(), target_) {
+        writer_(reserved(), facts_, target_) {
+    if (facts_.format != reader_.facts().format) outcome_.warnings |= EtlOutcome::kLarge;
     if (!copy_metadata(reader_, writer_) || reader_.hides_chunks()) outcome_.warnings |= EtlOutcome::kMetadata;
     const SoundFacts& facts = reader_.facts();
     state_.sigma = static_cast<float>(outcome_.amplitude * full_scale(facts.sample_type));
@@ -332,7 +334,11 @@ class EtlWorkload::OpenTask final : public StagedTask {
 
     const SoundFacts& facts = reader_.facts();
     outcome_.frames = reader_.frames_read();
-    outcome_.frames_promised = facts.frames;
+    outcome_.frames_promised = reader_.understated().value_or(facts.frames);
+    const ByteAccount account = reader_.account();
+    outcome_.sound_bytes = account.sound;
+    outcome_.metadata_bytes = account.metadata;
+    outcome_.other_bytes = account.other;
     outcome_.bytes_read = reader_.file_bytes();
     outcome_.clipped = state_.clipped;
     outcome_.not_finite = state_.not_finite;
@@ -345,6 +351,9 @@ class EtlWorkload::OpenTask final : public StagedTask {
       outcome_.warnings |= EtlOutcome::kTruncated;
     }
     if (reader_.unsized()) outcome_.warnings |= EtlOutcome::kUnsized;
+    if (reader_.understated()) outcome_.warnings |= EtlOutcome::kUnderstated;
+    if (account.other > 0) outcome_.warnings |= EtlOutcome::kOther;
+    if (reader_.is_repacked()) outcome_.warnings |= EtlOutcome::kRepacked;
     if (outcome_.not_finite > 0) outcome_.warnings |= EtlOutcome::kNotFinite;
     workload_.stage_totals_.add(clock_.times());
     const auto* bytes = reinterpret_cast<const std::byte*>(&outcome_);
@@ -449,6 +458,7 @@ class EtlWorkload::OpenTask final : public StagedTask {
   PowerSum level_;
   PieceState state_{.key = {options_.seed, job_.stream}};
   SoundReader reader_;
+  const SoundFacts facts_;  // of the output
   TaskOutput file_;
   SoundWriter writer_;
   std::size_t frames_ = 0;  // of the piece at hand

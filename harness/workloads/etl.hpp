@@ -53,6 +53,8 @@ struct EtlOptions {
   /// Tasks may be run again, since their worker died, perhaps after it had published the output: with OutputMode::fresh
   /// what is there since the task was first begun counts, if it is what would be written. For one iteration.
   bool may_run_again = false;
+  /// A WAV file beyond 4 GiB becomes RF64; else, as for other kinds of file that cannot say their size then, it fails.
+  bool may_become_rf64 = true;
 };
 
 /// Beyond every use, and no format's σ exceeds kLargestSigma.
@@ -61,17 +63,24 @@ inline constexpr double kLargestAmplitude = 256;
 /// What a done task returns, as bytes.
 struct EtlOutcome {
   enum Warning : std::uint32_t {
-    kTruncated = 1,  ///< the input is shorter than it promised: processed as far as it goes
-    kDamaged = 2,    ///< the input cannot be decoded to its end: processed as far as it goes
-    kNotFinite = 4,  ///< NaN became 0, ±∞ became ±1
-    kUnsized = 8,    ///< the input's length was never filled in: processed to the end of the file
-    kSilent = 16,    ///< no level that noise could be relative to: σ is 0
-    kNoNoise = 32,   ///< σ is so small that every sample was rounded back to what it was
-    kMissed = 128,   ///< the ratio reached is not the one asked for: rounding or saturation took or gave too much
-    kMetadata = 64,  ///< some of what the input says beside its samples has no place in the output
+    kTruncated = 1,      ///< the input is shorter than it promised: processed as far as it goes
+    kDamaged = 2,        ///< the input cannot be decoded to its end: processed as far as it goes
+    kNotFinite = 4,      ///< NaN became 0, ±∞ became ±1
+    kUnsized = 8,        ///< the input's length was never filled in: processed to the end of the file
+    kSilent = 16,        ///< no level that noise could be relative to: σ is 0
+    kNoNoise = 32,       ///< σ is so small that every sample was rounded back to what it was
+    kMissed = 128,       ///< the ratio reached is not the one asked for: rounding or saturation took or gave too much
+    kMetadata = 64,      ///< some of what the input says beside its samples has no place in the output
+    kUnderstated = 256,  ///< more frames than the input's header says: processed to their end
+    kOther = 512,        ///< bytes of the input are neither sound nor known metadata
+    kRepacked = 1024,    ///< samples of 24 bits in 4 bytes became 24 bits in 3
+    kLarge = 2048,       ///< the output is beyond what its kind of file can say: RF64
   };
   std::int64_t frames;           ///< read and written
   std::int64_t frames_promised;  ///< by the input; -1: not said
+  std::uint64_t sound_bytes;     ///< of the input, decoded as samples;
+  std::uint64_t metadata_bytes;  ///< its headers, chunks and tags;
+  std::uint64_t other_bytes;     ///< the rest of it
   std::uint64_t bytes_read;      ///< size of the input file
   std::uint64_t bytes_written;   ///< size of the output file
   std::uint64_t clipped;         ///< integer samples that saturated

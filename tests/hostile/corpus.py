@@ -212,8 +212,8 @@ def sizes() -> list[Case]:
         partial("data claims 4 GB.wav", wav(MONO, data_size=0xFFFFFFFE), MONO, long_by),
         partial("data claims 2 GB.wav", wav(MONO, data_size=0x80000002), MONO, long_by),
         partial("data claims one frame more.wav", wav(MONO, data_size=1202), MONO, "truncated: 600 of 601"),
-        right("data claims one frame less.wav", wav(MONO, data_size=1198), MONO.first(599)),
-        right("data claims an odd size.wav", wav(MONO, data_size=1199), MONO.first(599)),
+        partial("data claims one frame less.wav", wav(MONO, data_size=1198), MONO, "its header says 599"),
+        partial("data claims an odd size.wav", wav(MONO, data_size=1199), MONO.first(599), "1 bytes that"),
         right("riff claims 4 GB.wav", wav(MONO, riff_size=0xFFFFFFFE), MONO),
         right("riff claims nothing.wav", wav(MONO, riff_size=0), MONO),
         right("riff claims half.wav", wav(MONO, riff_size=500), MONO),
@@ -303,11 +303,140 @@ def sizes() -> list[Case]:
             MONO,
             "beside its samples",
         ),
-        right("junk after its data.wav", wav(MONO) + JUNK, MONO),
+        partial("junk after its data.wav", wav(MONO) + JUNK, MONO, "64 bytes that are neither"),
         right("flac of unknown length.flac", flac(MONO, frames=0), MONO),
         partial("flac claims 2^36.flac", flac(MONO, frames=2**36 - 1), MONO, long_by),
         right("flac claims less.flac", flac(MONO, frames=256), None, frames=256),
         failed("flac metadata of 16 MB.flac", flac_streaminfo(MONO, 256, size=2**24 - 1), NO_SOUND),
+    ]
+
+
+def understated() -> list[Case]:
+    """More sound than the size in the header, with and without another size that says so."""
+    part, longer, neither = MONO.first(22), "its header says 22", "1156 bytes that are neither"
+    size = len(part.data)
+    unsized = "does not say its length"
+    wrong_frames = ssnd_chunk(swapped(MONO.data, 2), size + 8)
+    return [
+        partial("never updated.wav", wav(MONO, data_size=44, riff_size=80), part, neither),
+        partial("preallocated, data not updated.wav", wav(MONO, data_size=44), MONO, longer),
+        partial("unknown riff, short data.wav", wav(MONO, data_size=44, riff_size=UNKNOWN), MONO, longer),
+        partial("no size, right riff.wav", wav(MONO, data_size=0), MONO, unsized),
+        partial("no size, right riff.rifx.wav", rifx(MONO, data_size=0), MONO, unsized),
+        partial("short data.rifx.wav", rifx(MONO, data_size=44), MONO, longer),
+        partial(
+            "zeros behind its samples, within riff.wav",
+            wav(Sound(MONO.data + bytes(64)), data_size=1200),
+            Sound(MONO.data + bytes(64)),
+            "its header says 600",
+        ),
+        partial("zeros behind its samples.wav", wav(MONO) + bytes(64), MONO, "64 bytes that are neither"),
+        partial("short data.rf64", rf64(MONO, data_size=44), MONO, longer),
+        partial("never updated.rf64", rf64(MONO, data_size=44, riff_size=116), part, neither),
+        partial("short data.w64", w64(MONO, data_size=size + 24), MONO, longer),
+        partial("never updated.w64", w64(MONO, data_size=size + 24, riff_size=148), part, "1152 bytes that"),
+        partial("short data.aiff", aiff(MONO, data_size=size + 8), MONO, longer),
+        partial("short data, few frames.aiff", aiff(MONO, 22, size + 8), MONO, longer),
+        partial("never updated.aiff", form(comm_chunk(MONO, 22), wrong_frames, size=90), part, neither),
+        partial("short data.au", au(MONO, data_size=size), part, neither),
+        partial("short data.caf", caf(MONO, data_size=size + 4), part, neither),
+        right("chunks of other names behind it.wav", wav(MONO, after=chunk(b"junk", JUNK)), MONO),
+        partial(
+            "a chunk without its pad byte before.wav",
+            riff(
+                fmt_chunk(BYTES), b"data" + struct.pack("<I", 601) + BYTES.data + chunk(b"iXML", b"<BWFXML/>")
+            ),
+            BYTES,
+            "beside its samples",
+        ),
+    ]
+
+
+ID3V2 = b"ID3\3\0\0\0\0\0\x20TIT2\0\0\0\6\0\0\0title" + bytes(16)
+ID3V1 = b"TAG" + b"title".ljust(125, b"\0")
+APE = (
+    b"APETAGEX"
+    + struct.pack("<IIII", 2000, 47, 1, 0xA0000000)
+    + bytes(8)
+    + struct.pack("<II", 1, 0)
+    + b"Title\0x"
+    + b"APETAGEX"
+    + struct.pack("<IIII", 2000, 47, 1, 0x80000000)
+    + bytes(8)
+)
+LYRICS = b"LYRICSBEGININD0000200000017LYRICS200"
+
+
+def tags() -> list[Case]:
+    """Tags behind the samples, where the format has no place for them."""
+    lost = "beside its samples"
+    named = {"ID3v2": ID3V2, "ID3v1": ID3V1, "APEv2": APE, "APEv2 and ID3v1": APE + ID3V1}
+    cases = []
+    for name, tag in named.items():
+        cases += [
+            partial(f"{name} behind it.{extension}", file + tag, MONO, lost)
+            for extension, file in (("wav", wav(MONO)), ("aiff", aiff(MONO)), ("rf64", rf64(MONO)))
+        ]
+    for name in ("ID3v1", "APEv2", "APEv2 and ID3v1"):
+        cases += [
+            partial(f"{name} behind it.{extension}", file + named[name], MONO, lost)
+            for extension, file in (("au", au(MONO)), ("au to the end.au", au(MONO, data_size=UNKNOWN)))
+        ]
+    return [
+        *cases,
+        partial("ID3v2 and junk behind it.wav", wav(MONO) + ID3V2 + JUNK, MONO, "64 bytes that are neither"),
+        partial(
+            "ID3v1 behind what is unsized.wav",
+            wav(MONO, data_size=UNKNOWN, riff_size=UNKNOWN) + ID3V1,
+            MONO,
+            "its length",
+        ),
+    ]
+
+
+def in_four_bytes(sound: Sound, is_high: bool = False) -> bytes:
+    """Samples of 24 bits, in the lower three of four bytes with the sign above, or in the upper three."""
+    data = b""
+    for at in range(0, len(sound.data), 3):
+        three = sound.data[at : at + 3]
+        data += b"\0" + three if is_high else three + (b"\xff" if three[2] & 0x80 else b"\0")
+    return data
+
+
+def packings() -> list[Case]:
+    """24 bits in 4 bytes, as `arecord -f S24_LE` writes them."""
+    mono, stereo = random_sound(5000, width=3), random_sound(300, channels=2, width=3)
+    silence = Sound(bytes(3000), width=3)
+    repacked = "24 bits in 4 bytes"
+
+    def packed(
+        sound: Sound, data: bytes, size: Optional[int] = None, riff_size: Optional[int] = None
+    ) -> bytes:
+        fmt = fmt_chunk(sound, bits=24, align=4 * sound.channels)
+        return riff(fmt, chunk(b"data", data, size), size=riff_size)
+
+    whole = packed(mono, in_four_bytes(mono))
+    return [
+        partial("24 bits in the lower bytes of 4.wav", whole, mono, repacked),
+        partial(
+            "24 bits in the upper bytes of 4.wav", packed(mono, in_four_bytes(mono, True)), mono, repacked
+        ),
+        partial("24 bits in 4 bytes, stereo.wav", packed(stereo, in_four_bytes(stereo)), stereo, repacked),
+        partial("24 bits in 4 bytes, silent.wav", packed(silence, bytes(4000)), silence, repacked),
+        partial(
+            "24 bits in 4 bytes, cut.wav", whole[: 44 + 4002], mono.first(1000), "truncated: 1000 of 5000"
+        ),
+        partial(
+            "24 bits in 4 bytes, from a pipe.wav",
+            packed(mono, in_four_bytes(mono), UNKNOWN, UNKNOWN),
+            mono,
+            "does not say its length",
+        ),
+        failed(
+            "24 bits in 4 bytes, all of them used.wav",
+            packed(mono, random.Random(3).randbytes(4000)),
+            "uses all four",
+        ),
     ]
 
 
@@ -605,7 +734,9 @@ def kinds_of_file() -> list[Case]:
         failed("a folder.wav", make_folder, "no sound file", is_regular=False, status=2),
         failed("unreadable.wav", make_unreadable, "Permission denied"),
         failed("1 TiB of nothing.wav", make_sparse(b"", 2**40), NO_SOUND),
-        right("1 TiB behind its samples.wav", make_sparse(wav(MONO), 2**40), MONO),
+        partial(
+            "1 TiB behind its samples.wav", make_sparse(wav(MONO), 2**40), MONO, "bytes that are neither"
+        ),
         failed("kernel memory.wav", link_to(b"/proc/self/mem"), "is empty"),
     ]
 
@@ -614,6 +745,8 @@ def gigabytes() -> list[Case]:
     most = 2**31 - 100
     whole = wav(NOTHING, data_size=most, riff_size=most + 36)
     piped = wav(NOTHING, data_size=UNKNOWN, riff_size=UNKNOWN)
+    beyond = 2**32 + 10**6
+    wrapped = wav(NOTHING, data_size=beyond % 2**32, riff_size=(beyond + 36) % 2**32)
     return [
         right("2 GiB sparse.wav", make_sparse(whole, 44 + most), None, frames=most // 2, is_long=True),
         partial(
@@ -624,6 +757,23 @@ def gigabytes() -> list[Case]:
             frames=2**30 + 1,
             is_long=True,
         ),
+        partial(
+            "4 GiB sparse, sizes modulo 2^32.wav",
+            make_sparse(wrapped, 44 + beyond),
+            None,
+            "its header says 500000",
+            frames=beyond // 2,
+            is_long=True,
+        ),
+        partial(
+            "4 GiB sparse from a pipe.wav",
+            make_sparse(piped, 44 + beyond),
+            None,
+            "does not say its length",
+            frames=beyond // 2,
+            is_long=True,
+        ),
+        failed("4 GiB sparse.aiff", make_sparse(aiff(NOTHING, UNKNOWN, UNKNOWN), 54 + beyond), "4 GiB"),
     ]
 
 
@@ -632,6 +782,9 @@ CASES: tuple[Case, ...] = tuple(
         *empty_and_foreign(),
         *truncations(),
         *sizes(),
+        *understated(),
+        *tags(),
+        *packings(),
         *facts(),
         *orders(),
         *values(),

@@ -159,6 +159,9 @@ class HostileTest(unittest.TestCase):
         frames = case.sound.frames if case.sound is not None else case.frames
         if not failed:
             self.assertEqual(line["frames"], frames)
+            parts = [line["sound_bytes"], line["metadata_bytes"], line["other_bytes"]]
+            self.assertEqual(sum(parts), os.path.getsize(os.fsencode(line["input"])), parts)
+            self.assertEqual("unknown bytes" in line["warnings"], line["other_bytes"] > 0)
 
     def check_output(self, case: Case, output: bytes) -> None:
         with open(output, "rb") as file:

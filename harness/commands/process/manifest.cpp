@@ -23,7 +23,7 @@ namespace noisefloor {
 namespace {
 
 /// The words for EtlOutcome's warnings.
-constexpr std::array<std::pair<EtlOutcome::Warning, std::string_view>, 8> kWarningNames = {{
+constexpr std::array<std::pair<EtlOutcome::Warning, std::string_view>, 12> kWarningNames = {{
     {EtlOutcome::kTruncated, "truncated"},
     {EtlOutcome::kDamaged, "damaged"},
     {EtlOutcome::kUnsized, "unsized"},
@@ -32,6 +32,10 @@ constexpr std::array<std::pair<EtlOutcome::Warning, std::string_view>, 8> kWarni
     {EtlOutcome::kNoNoise, "no noise"},
     {EtlOutcome::kMissed, "ratio missed"},
     {EtlOutcome::kMetadata, "metadata lost"},
+    {EtlOutcome::kUnderstated, "longer than stated"},
+    {EtlOutcome::kOther, "unknown bytes"},
+    {EtlOutcome::kRepacked, "repacked"},
+    {EtlOutcome::kLarge, "large"},
 }};
 
 constexpr std::string_view kLineStart = "{\"input\": ";
@@ -166,16 +170,19 @@ void Manifest::done(const ManifestTask& task, const EtlOutcome& outcome) {
     if ((outcome.warnings & bit) != 0) warnings += fmt::format("{}\"{}\"", warnings.empty() ? "" : ", ", name);
   }
   write_line(head(task, outcome.amplitude, outcome.snr_db_achieved) +
-             fmt::format(", \"frames\": {}, \"channels\": {}, \"rate\": {}, \"subtype\": \"{}\", \"clipped\": {}, "
+             fmt::format(", \"frames\": {}, \"channels\": {}, \"rate\": {}, \"subtype\": \"{}\", \"sound_bytes\": {}, "
+                         "\"metadata_bytes\": {}, \"other_bytes\": {}, \"clipped\": {}, "
                          "\"nans\": {}, \"warnings\": [{}], {}, \"message\": \"\"}}\n",
-                         outcome.frames, outcome.channels, outcome.rate, subtype_name(outcome.format), outcome.clipped,
+                         outcome.frames, outcome.channels, outcome.rate, subtype_name(outcome.format),
+                         outcome.sound_bytes, outcome.metadata_bytes, outcome.other_bytes, outcome.clipped,
                          outcome.not_finite, warnings, kDone));
 }
 
 void Manifest::failed(const ManifestTask& task, std::string_view message) {
   if (!fd_) return;
   write_line(head(task, task.sigma, NAN) +
-             fmt::format(", \"frames\": null, \"channels\": null, \"rate\": null, \"subtype\": null, \"clipped\": "
+             fmt::format(", \"frames\": null, \"channels\": null, \"rate\": null, \"subtype\": null, "
+                         "\"sound_bytes\": null, \"metadata_bytes\": null, \"other_bytes\": null, \"clipped\": "
                          "null, \"nans\": null, \"warnings\": [], \"status\": \"failed\", \"message\": {}}}\n",
                          json_string(message)));
 }

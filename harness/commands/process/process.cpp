@@ -59,6 +59,7 @@ struct ProcessOptions {
   double task_timeout_s = std::chrono::duration<double>(kTaskTimeout).count();
   std::string kernel = "auto";
   std::string manifest;
+  std::string large = "rf64";
   bool recursive = false, fsync = false, keep_going = false, fail_fast = false, overwrite = false, resume = false;
 };
 
@@ -276,6 +277,15 @@ std::string warning_text(const EtlTask& task, const EtlOutcome& outcome) {
   if (has(EtlOutcome::kUnsized)) {
     said.push_back(fmt::format("does not say its length: read to the end of the file, {} frames", outcome.frames));
   }
+  if (has(EtlOutcome::kUnderstated)) {
+    said.push_back(
+        fmt::format("is longer than it says: {} frames, its header says {}", outcome.frames, outcome.frames_promised));
+  }
+  if (has(EtlOutcome::kOther)) {
+    said.push_back(fmt::format("has {} bytes that are neither sound nor known metadata", outcome.other_bytes));
+  }
+  if (has(EtlOutcome::kRepacked)) said.emplace_back("has 24 bits in 4 bytes: written as 24 bits in 3");
+  if (has(EtlOutcome::kLarge)) said.emplace_back("is beyond 4 GiB: written as RF64");
   if (has(EtlOutcome::kNotFinite)) said.push_back(fmt::format("had {} samples NaN or infinite", outcome.not_finite));
   if (has(EtlOutcome::kSilent)) said.emplace_back("is silent: no noise was added");
   if (has(EtlOutcome::kNoNoise)) said.emplace_back("got no noise: it is below the least step of its samples");
@@ -413,7 +423,8 @@ int process(const ProcessOptions& options) {
       .fsync = options.fsync,
       .stop = &stop_flag(),
       .exists_hint = confirms ? ": --overwrite replaces it" : ": --overwrite replaces, --resume skips",
-      .may_run_again = true};
+      .may_run_again = true,
+      .may_become_rf64 = options.large == "rf64"};
   const EtlWorkload workload(
       plan.count(), [&plan](std::uint32_t number) { return plan.task(number); }, what);
   std::uint64_t answered = 0;
@@ -555,6 +566,9 @@ void add_process(CLI::App& app, int& status) {
                    "seconds per file until a worker process that makes no progress is replaced; 0: none")
       ->capture_default_str();
   command->add_option("--kernel", options->kernel, "see `noisefloor list kernels`")->capture_default_str();
+  command->add_option("--large", options->large, "a WAV beyond 4 GiB becomes RF64, or fails before a byte is written")
+      ->check(CLI::IsMember({"rf64", "fail"}))
+      ->capture_default_str();
   command->add_flag("--recursive", options->recursive, "enter sub-folders, and links to folders once; they are kept");
   command->add_flag("--fsync", options->fsync, "each output is on the disk before the worker's next is begun");
   command->add_option(
