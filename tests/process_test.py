@@ -529,9 +529,7 @@ class Manifests(ProcessTest):
         (self.sounds / "bad.wav").write_text("a letter")
         manifest = self.top / "m.jsonl"
         self.run_program("--manifest", manifest, self.sounds, self.out, status=1)
-        fields = (
-            "input output seed stream sigma snr_db_requested snr_db_achieved frames channels rate subtype "
-        )
+        fields = "input output seed stream sigma snr_db_requested snr_db_achieved frames channels rate subtype sound_bytes metadata_bytes other_bytes "
         fields += "clipped nans warnings status message"
         for line in map(json.loads, manifest.read_text().splitlines()):
             self.assertEqual(list(line), fields.split())
