@@ -6,15 +6,28 @@ SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pandas as pd
 
-from plots import style
+from plots import drawing, style, table
 from plots.figures import chunk, granularity, limit, quality, strategies, workers
 from scripts.lib import naming, prose, results, stats
+from scripts.lib.disturbance import Disturbance
+
+
+# What a sentence says, for comparing runs: an interval of a ratio or a duration, or names one of which is the best.
+Claim = tuple[float, float] | frozenset[str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A sentence, and what it claims by the name of the thing."""
+
+    text: str = ""
+    claims: Mapping[str, Claim] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -26,6 +39,27 @@ class Finding:
     text: str
     section: str
     fill: str = ""
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+
+
+def contradict(a: Claim, b: Claim, tolerance: float = 1.05) -> bool:
+    """Whether both cannot be true of one machine: no name in common, or intervals apart by more than a twentieth."""
+    if isinstance(a, frozenset) or isinstance(b, frozenset):
+        return not (isinstance(a, frozenset) and isinstance(b, frozenset) and a & b)
+    return a[1] * tolerance < b[0] or b[1] * tolerance < a[0]
+
+
+def span(found: stats.Estimate | stats.Metg) -> tuple[float, float] | None:
+    """The interval that is claimed; None where there is none."""
+    if isinstance(found, stats.Metg) and found.kind == "unreached":
+        return math.inf, math.inf
+    if math.isnan(found.low):
+        return None
+    return (0.0 if isinstance(found, stats.Metg) and found.kind == "at_most" else found.low), found.high
+
+
+def spans(found: Mapping[str, stats.Estimate | stats.Metg]) -> dict[str, Claim]:
+    return {name: claim for name, one in found.items() if (claim := span(one)) is not None}
 
 
 def number(estimate: stats.Estimate, show: Callable[[float], str] = prose.digits, unit: str = "") -> str:
@@ -57,16 +91,18 @@ def names(found: Sequence[str], most: int = 4) -> str:
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 
-def pays(run: results.Run, rows: pd.DataFrame) -> str:
+def pays(run: results.Run, rows: pd.DataFrame) -> Answer:
     """From which task duration on a strategy beats a plain loop; computing tasks only, which move no memory."""
     launches = results.launch_values(rows[rows["workload"] == "spin"], "wall_ns")
     found = [one for one in granularity.series(launches) if one.workers > 1] if len(launches) else []
     if not found:
-        return ""
+        return Answer()
+    claims = spans({f"{one.label} beats a plain loop from": one.pays for one in found})
     reached = sorted((one for one in found if one.pays.kind != "unreached"), key=lambda one: one.pays.ns)
     if not reached:
         longest = max(one.task_ns[-1] for one in found)
-        return f"No strategy measured was ever faster than a plain loop, with tasks of up to **{prose.duration(longest)}**."
+        text = f"No strategy measured was ever faster than a plain loop, with tasks of up to **{prose.duration(longest)}**."
+        return Answer(text, claims)
     first = reached[0]
     same = [one.label for one in reached if overlap(one.pays, first.pays)]
     named = launches["strategy"].isin([one.strategy for one in reached if one.label in same])
@@ -88,7 +124,7 @@ def pays(run: results.Run, rows: pd.DataFrame) -> str:
     never = [one.label for one in found if one.pays.kind == "unreached"]
     if never:
         text += f" Never faster here: {names(never)}."
-    return text
+    return Answer(text, claims)
 
 
 def overlap(a: stats.Metg, b: stats.Metg) -> bool:
@@ -98,29 +134,32 @@ def overlap(a: stats.Metg, b: stats.Metg) -> bool:
     return a.low <= b.high and b.low <= a.high
 
 
-def effective(run: results.Run, rows: pd.DataFrame) -> str:
+def effective(run: results.Run, rows: pd.DataFrame) -> Answer:
     """METG: from which duration on most of the workers' time goes into tasks."""
     launches = results.launch_values(rows[rows["workload"] == "spin"], "wall_ns")
     found = [one for one in granularity.series(launches) if one.workers > 1] if len(launches) else []
     reached = sorted((one for one in found if one.metg.kind != "unreached"), key=lambda one: one.metg.ns)
     if not found:
-        return ""
+        return Answer()
+    claims = spans({f"METG of {one.label}": one.metg for one in found})
     threshold = f"{stats.metg_threshold(found[0].workers):.0%}"
     if not reached:
-        return (
+        text = (
             f"No strategy measured reached {threshold} of what its workers could give, at any task duration."
         )
+        return Answer(text, claims)
     first = reached[0]
     same = [one.label for one in reached if overlap(one.metg, first.metg)]
-    return (
+    text = (
         f"From tasks of {crossing(first.metg)} on, {names(same)} {'makes' if len(same) == 1 else 'make'} use of at least "
         f"{threshold} of what {first.workers} workers could give (METG)."
     )
+    return Answer(text, claims)
 
 
-def winner(run: results.Run, rows: pd.DataFrame) -> str:
-    """The fastest strategy for the ETL, or for the first batch measured. Who fails, hangs or is wrong now and then is out
-    of the race: the launches that are left would flatter it."""
+def winner(run: results.Run, rows: pd.DataFrame) -> Answer:
+    """The fastest strategy for the ETL, or for the first batch measured. What fails or is wrong now and then is out of the
+    race: the launches that are left would flatter it."""
     launches = results.launch_values(rows, "wall_ns")
     etl = launches[launches["workload"] == "etl"]
     launches = etl if len(etl) else launches
@@ -128,7 +167,7 @@ def winner(run: results.Run, rows: pd.DataFrame) -> str:
     out = launches[launches["cell_id"].isin(lost)]
     launches = launches[~launches["cell_id"].isin(lost)]
     if not len(launches):
-        return ""
+        return Answer()
     batch = naming.batches(launches)[0][1]
     same = (out[list(naming.BATCH)].astype(str) == batch.iloc[0][list(naming.BATCH)].astype(str)).all(axis=1)
     out = out[same]
@@ -142,6 +181,8 @@ def winner(run: results.Run, rows: pd.DataFrame) -> str:
     # As in the ranking table: by the median time.
     order = sorted(cells, key=lambda key: float(cells[key]["value"].median()))
     best = cells[order[0]]
+    if not math.isfinite(best["value"].median()):
+        return Answer(f"No way kept its deadline in most launches.{aside}")
     label = {key: str(labels[own.index[0]]) for key, own in cells.items()}
     ties = [
         label[key]
@@ -150,21 +191,25 @@ def winner(run: results.Run, rows: pd.DataFrame) -> str:
     ]
     what = naming.describe_batch(best.iloc[0])
     text = f"For {what}, `{label[order[0]]}` is the fastest of {len(cells)} ways"
-    text += f" at {number(stats.median_interval(best['value'] / 1e6), unit=' ms')}"
+    text += f" at {number(results.typical(best, 1e6), unit=' ms')}"
     sequential = strategies.baseline(batch, best.iloc[0])
     if sequential is not None and sequential["cell_id"].iloc[0] != best["cell_id"].iloc[0]:
         gain = stats.speed_up(results.by_round(sequential), results.by_round(best))
         text += f", {number(gain, prose.ratio, '×')} as fast as `sequential`"
-    if not ties:
-        return text + f"; no other is as fast.{aside}"
-    return text + f". The rounds cannot tell it from {names(ties)}.{aside}"
+    text += (
+        f". The rounds cannot tell it from {names(ties)}.{aside}"
+        if ties
+        else f"; no other is as fast.{aside}"
+    )
+    return Answer(text, {f"fastest for {what}": frozenset([label[order[0]], *ties])})
 
 
-def chunk_size(run: results.Run, rows: pd.DataFrame) -> str:
+def chunk_size(run: results.Run, rows: pd.DataFrame) -> Answer:
     """Which chunk sizes are safe: within 5% of the best, for the fastest strategy of each batch."""
     launches = results.launch_values(rows, "wall_ns")
     launches = launches[launches["chunk_size"].notna() & launches["round"].notna()]
     parts = []
+    claims: dict[str, Claim] = {}
     for _, some in naming.batches(launches):
         found = [one for one in chunk.series(some) if len(one.chunks) > 1]
         if not found:
@@ -173,11 +218,7 @@ def chunk_size(run: results.Run, rows: pd.DataFrame) -> str:
         first, last = best.near
         cell = some.iloc[0]
         length = "" if pd.isna(cell["task_ns"]) else f" of {prose.duration(float(cell['task_ns']))}"
-        doubtful = [
-            f"{size:,}"
-            for size, ratio in zip(best.chunks, best.ratios)
-            if not first <= size <= last and not ratio.low > 1
-        ]
+        doubtful = in_doubt(best)
         surely = [i for i, ratio in enumerate(best.ratios) if ratio.low > 1 and ratio.median > chunk.NEAR]
         reach = f"chunk sizes **{first:,}–{last:,}**" if first < last else f"chunk size **{first:,}**"
         verb = "are" if first < last else "is" if doubtful else "alone is"
@@ -188,25 +229,41 @@ def chunk_size(run: results.Run, rows: pd.DataFrame) -> str:
             worst = max(surely, key=lambda i: best.ratios[i].median)
             text += f"; chunk size {best.chunks[worst]:,} takes {number(best.ratios[worst], prose.ratio, '×')} as long"
         parts.append(text + ".")
-    return " ".join(parts)
+        for one in found:
+            near = [f"{size:,}" for size in one.chunks if one.near[0] <= size <= one.near[1]]
+            what = f"best chunk size of {one.label} for {naming.describe_batch(cell)}"
+            claims[what] = frozenset(near + in_doubt(one))
+    return Answer(" ".join(parts), claims)
 
 
-def distance(run: results.Run, rows: pd.DataFrame) -> str:
+def in_doubt(one: chunk.Series) -> list[str]:
+    """The chunk sizes that are not within 5% of the best, and that the rounds cannot tell from it either."""
+    first, last = one.near
+    return [
+        f"{size:,}"
+        for size, ratio in zip(one.chunks, one.ratios)
+        if not first <= size <= last and not ratio.low > 1
+    ]
+
+
+def distance(run: results.Run, rows: pd.DataFrame) -> Answer:
     """The ETL over a plain copy of the same files, in the first batch of the figure, for its first two ways: sequential
     and the next in the program's table."""
     try:
         with style.settings():
             data = limit.draw(run, rows).data
     except results.ResultsError:
-        return ""
+        return Answer()
     data = data[data["n"] > 0]
     batch = data["batch"].iloc[0]
     more = data["batch"].nunique() - 1
     data = data[data["batch"] == batch]
     parts = []
+    claims: dict[str, Claim] = {}
     for row in data.to_dict("records"):
         estimate = stats.Estimate(row["time_over_copy"], row["low"], row["high"], int(row["n"]))
         parts.append(f"{number(estimate, prose.ratio, '×')} with `{row['cell']}`")
+        claims |= spans({f"{row['cell']} over a copy": estimate})
         if estimate.low <= 1 <= estimate.high:
             parts[-1] += " (the rounds cannot tell it from a copy)"
     left = [("way", len(parts) - 2), ("batch", more)]
@@ -216,7 +273,7 @@ def distance(run: results.Run, rows: pd.DataFrame) -> str:
         for what, n in left
         if n > 0
     ]
-    return f"{text}; {' and '.join(others)} in the figure." if others else f"{text}."
+    return Answer(f"{text}; {' and '.join(others)} in the figure." if others else f"{text}.", claims)
 
 
 def listed(parts: Sequence[str], most: int = 4) -> str:
@@ -225,30 +282,35 @@ def listed(parts: Sequence[str], most: int = 4) -> str:
     return "; ".join([*parts[:most], *([f"and {left} more in the figure"] if left > 0 else [])])
 
 
-def scaling(run: results.Run, rows: pd.DataFrame) -> str:
+def scaling(run: results.Run, rows: pd.DataFrame) -> Answer:
     """The best speed-up of each batch, over as many workers as there are CPUs."""
     launches = results.launch_values(rows, "wall_ns")
     known = prose.look_up(run.machine, "workers")
     cpus = int(known) if known.isdigit() and int(known) > 0 else None
     parts = []
+    claims: dict[str, Claim] = {}
     for _, some in naming.batches(launches):
         best: tuple[float, str] | None = None
         for one in workers.series(some, cpus):
             for count, estimate in zip(one.workers, one.speed_ups):
+                what = f"{naming.describe_batch(some.iloc[0])}: speed-up of {one.label} with {count} workers"
+                claims |= spans({what: estimate})
                 if best is None or estimate.median > best[0]:
                     text = f"{number(estimate, prose.ratio, '×')} with {count} workers (`{one.label}`)"
                     best = (estimate.median, text)
         if best is not None:
             parts.append(f"{some.iloc[0]['workload']} {best[1]}")
     if not parts:
-        return ""
-    return f"Of {cpus if cpus else 'an unknown number of'} CPUs, the speed-up at best is: {listed(parts)}."
+        return Answer()
+    text = f"Of {cpus if cpus else 'an unknown number of'} CPUs, the speed-up at best is: {listed(parts)}."
+    return Answer(text, claims)
 
 
-def kernel(run: results.Run, rows: pd.DataFrame) -> str:
+def kernel(run: results.Run, rows: pd.DataFrame) -> Answer:
     """What the widest kernel gives in memory, and what is left of it in the ETL."""
     launches = results.launch_values(rows, "wall_ns")
     parts = []
+    claims: dict[str, Claim] = {}
     for _, some in naming.batches(launches, [*naming.BATCH, "strategy", "workers"]):
         naive = some[some["kernel"] == "naive"]
         others = some[some["kernel"] != "naive"]
@@ -261,8 +323,9 @@ def kernel(run: results.Run, rows: pd.DataFrame) -> str:
         gain = stats.speed_up(results.by_round(naive), results.by_round(own))
         where = {"noise": "in memory", "etl": "in the whole ETL"}.get(some.iloc[0]["workload"], "")
         form = some.iloc[0]["format"]
+        claims |= spans({f"{fastest} against naive, {naming.describe_batch(some.iloc[0])}": gain})
         parts.append(f"`{fastest}` is {number(gain, prose.ratio, '×')} as fast as `naive` {where} ({form})")
-    return f"{listed(parts)}." if parts else ""
+    return Answer(f"{listed(parts)}." if parts else "", claims)
 
 
 REFERENCES: Final = ("python", "sox")  # how the names of reference programs begin
@@ -298,7 +361,7 @@ def references(rows: pd.DataFrame) -> list[dict[str, Any]]:
                     "batch": naming.describe_batch(first),
                     "workload": str(first["workload"]),
                     "program": str(names_of[own.index[0]]),
-                    "wall": stats.median_interval(own["value"]),
+                    "wall": results.typical(own),
                     "ours": "" if best is None else str(names_of[best.index[0]]),
                     "ratio": (
                         None
@@ -310,14 +373,18 @@ def references(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def beside_python(run: results.Run, rows: pd.DataFrame) -> str:
-    """The reference programs' fastest and slowest against ours: on the ETL, else on the first batch that has them."""
+def beside_python(run: results.Run, rows: pd.DataFrame) -> Answer:
+    """The reference programs' fastest and slowest against ours: on the ETL, else on the first batch that has them. On a
+    busy machine only what is left of it if the other work had slowed the reference program down as much as it could.
+    """
     found = [one for one in references(rows) if one["ratio"] is not None and one["ratio"].n]
     if not found:
-        return ""
+        return Answer()
     chosen = next((one for one in found if one["workload"] == "etl"), found[0])["batch"]
     found = [one for one in found if one["batch"] == chosen]
     order = sorted(found, key=lambda one: float(one["ratio"].median))
+    if run.disturbance.is_busy:
+        return despite(run.disturbance, order)
     text = (
         f"For {order[0]['batch']}, `{order[0]['program']}` takes {number(order[0]['ratio'], prose.ratio, '×')} as long as "
         f"`{order[0]['ours']}`"
@@ -326,33 +393,72 @@ def beside_python(run: results.Run, rows: pd.DataFrame) -> str:
         text += f", `{order[-1]['program']}` {number(order[-1]['ratio'], prose.ratio, '×')}"
         if order[-1]["ours"] != order[0]["ours"]:
             text += f" as long as `{order[-1]['ours']}`"
-    return text + "."
+    claims = spans({f"{one['program']} over {one['ours']}": one["ratio"] for one in found})
+    return Answer(f"{text}.", claims)
 
 
-def certainty(run: results.Run, rows: pd.DataFrame) -> str:
-    """How sure: rounds, spread, disturbance, and what has no value."""
-    launches = quality.executed(rows)
+def despite(seen: Disturbance, order: Sequence[Mapping[str, Any]]) -> Answer:
+    """What is left of the comparison with reference programs: they share a machine that others leave a part of, so that
+    much of the ratio may be the other work's."""
+    if seen.others is None or seen.others >= seen.cpus:
+        return Answer(f"Cannot tell: {seen.why}.")
+    stretch = seen.cpus / (seen.cpus - seen.others)
+    sure = {
+        f"`{one['program']}`": one["ratio"].low / stretch for one in order if one["ratio"].low / stretch > 1
+    }
+    if not sure:
+        return Answer(f"Cannot tell: {seen.why}.")
+    said = ", ".join(f"{program} more than **{prose.ratio(low)}×**" for program, low in sure.items())
+    text = f"For {order[0]['batch']}, whatever the other work did: {said} as long as the fastest of ours."
+    return Answer(text, {f"{name} over ours": (low, math.inf) for name, low in sure.items()})
+
+
+def certainty(run: results.Run, rows: pd.DataFrame) -> Answer:
+    """How sure: rounds, spread, disturbance, what overran its deadline, and what has no value."""
+    launches = quality.executed(rows, run.disturbance.launch_limit)
     if not len(launches):
-        return ""
+        return Answer()
     of_cell = launches.groupby(["sweep", "cell_id"], sort=False).size()
     rounds, most = int(of_cell.min()), int(of_cell.max())
     counted = f"{rounds}" if rounds == most else f"{rounds} to {most}"
     spread = stats.median_interval(100 * launches.drop_duplicates(["sweep", "cell_id"])["deviation"])
     text = (
         f"Every cell was measured in **{counted} round{'' if most == 1 else 's'}**; the launches of the middle cell spread "
-        f"by **{spread.median:.1f}%**. In {100 * launches['dirty'].mean():.0f}% of all launches a thread was preempted (by the "
-        "launch's own fellows, too) or the hypervisor took time. Brackets hold the truth in 95 of 100 cases"
+        f"by **{spread.median:.1f}%**. {quality.describe_disturbance(run)}. Brackets hold the truth in 95 of 100 cases"
     )
     if rounds < stats.LEAST_VALUES:
         text += f"; with fewer than {stats.LEAST_VALUES} rounds there are none"
-    lost = rows[rows["status"] != "ok"]
+    lost = rows[~rows["status"].isin(("ok", "timeout"))]
     counts = [
         f"{len(some[list(results.LAUNCH)].drop_duplicates()):,} {status}"
         for status in results.STATUSES
         if len(some := lost[lost["status"] == status])
     ]
-    return text + (
+    text += (
         f". Launches without a value: {', '.join(counts)}." if counts else ". No launch is without a value."
+    )
+    return Answer(f"{text}{overran(rows)}")
+
+
+def overran(rows: pd.DataFrame) -> str:
+    """The cells that kept their deadline in less than half of their launches, each a finding; the others in one number."""
+    late = results.late(rows)
+    if not late:
+        return ""
+    mostly = {cell: counts for cell, counts in late.items() if 2 * counts[0] > counts[1]}
+    launches = results.launch_values(rows[rows["cell_id"].isin(mostly)], "wall_ns")
+    parts = []
+    for cell, own in launches.groupby("cell_id", sort=False):
+        count, tried = mostly[str(cell)]
+        first = own.iloc[0]
+        bound = results.typical(own).at_least
+        least = f", **> {prose.duration(bound)}**" if math.isfinite(bound) else ""
+        name = f"{first['strategy'] or first['pitfall']}{naming.describe('workers', first['workers'])}"
+        parts.append(f"`{name}` for {naming.describe_batch(first)} ({count} of {tried} launches{least})")
+    text = f" Overran the deadline in most launches: {listed(parts)}." if parts else ""
+    rest = sum(count for cell, (count, _) in late.items() if cell not in mostly)
+    return text + (
+        f" {rest:,} more launches overran theirs and count as longer than all others." if rest else ""
     )
 
 
@@ -361,19 +467,22 @@ class Question:
     """What the verdict answers, from the rows of a figure in plots/table.py."""
 
     text: str
-    answer: Callable[[results.Run, pd.DataFrame], str]
+    answer: Callable[[results.Run, pd.DataFrame], Answer]
     figure: str
     section: str = ""  # where to look it up, if not at the figure
+    fragile: bool = (
+        False  # whether it compares what wants more CPUs with what wants fewer: other work is felt unequally
+    )
 
 
 # In the order of the verdict.
 QUESTIONS: Final = (
-    Question("Which strategy?", winner, "strategies"),
-    Question("From which task size on?", pays, "granularity"),
-    Question("From which size on efficiently?", effective, "granularity"),
+    Question("Which strategy?", winner, "strategies", fragile=True),
+    Question("From which task size on?", pays, "granularity", fragile=True),
+    Question("From which size on efficiently?", effective, "granularity", fragile=True),
     Question("With which chunk size?", chunk_size, "chunk"),
-    Question("How far does it scale?", scaling, "workers"),
-    Question("How far from the limit?", distance, "limit"),
+    Question("How far does it scale?", scaling, "workers", fragile=True),
+    Question("How far from the limit?", distance, "limit", fragile=True),
     Question("What do the kernels give?", kernel, "kernels"),
     Question("How far ahead of Python?", beside_python, "quality", "references"),
     Question("How sure?", certainty, "quality"),
@@ -386,16 +495,31 @@ def findings(
     """An answer for every question. `rows_of`: the rows that a figure draws, one frame per sweep; the first that has an
     answer gives it. `fill`: the sweep that measures what a figure shows."""
     for question in QUESTIONS:
-        text = ""
+        answer = Answer()
         for rows in sorted(rows_of(question.figure), key=len, reverse=True):
             try:
-                text = question.answer(run, rows)
+                answer = question.answer(run, rows)
             except (results.ResultsError, ValueError) as error:
-                text = f"Cannot be told: {error}."
-            if text:
+                answer = Answer(f"Cannot be told: {error}.")
+            if answer.text:
                 break
+        if answer.text and question.fragile and run.disturbance.is_busy:
+            answer = Answer(f"Cannot tell: {run.disturbance.why}.")
         section = question.section or question.figure
-        yield Finding(question.text, text, section, "" if text else fill(question.figure))
+        yield Finding(
+            question.text, answer.text, section, "" if answer.text else fill(question.figure), answer.claims
+        )
+
+
+def of_run(run: results.Run) -> list[Finding]:
+    """All that a run has to say, from the rows that its figures draw."""
+    rows: dict[str, list[pd.DataFrame]] = {}
+    for one in drawing.drawings(run):
+        if not one.remark:
+            rows.setdefault(one.figure.name, []).append(one.rows)
+    fills = {figure.name: figure.fill for figure in table.FIGURES}
+    with style.settings():
+        return list(findings(run, lambda name: rows.get(name, []), lambda name: fills[name]))
 
 
 def plain(text: str) -> str:

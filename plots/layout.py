@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate, takewhile
 from typing import Any, Final
@@ -23,24 +23,32 @@ from plots import style
 from scripts.lib import stats
 
 
+OPEN: Final = 1e3  # how many times its median an interval is drawn long that is open
+
+
 def bars(estimates: Sequence[stats.Estimate]) -> list[list[float]]:
-    """matplotlib's lengths below and above the medians; none where there is no interval."""
-    return [
-        [e.median - e.low if e.has_interval else 0.0 for e in estimates],
-        [e.high - e.median if e.has_interval else 0.0 for e in estimates],
-    ]
+    """matplotlib's lengths below and above the medians; none where there is no interval, beyond every axis where it is
+    open."""
+
+    def length(end: float, e: stats.Estimate) -> float:
+        return OPEN * e.median if math.isinf(end) else abs(end - e.median) if e.has_interval else 0.0
+
+    return [[length(e.low, e) for e in estimates], [length(e.high, e) for e in estimates]]
 
 
 def bounds(estimates: Sequence[stats.Estimate]) -> tuple[float, float]:
-    """The smallest and the largest value that these medians and intervals reach."""
-    lows = [e.low if e.has_interval else e.median for e in estimates]
-    highs = [e.high if e.has_interval else e.median for e in estimates]
-    return min(lows), max(highs)
+    """The smallest and the largest value that these medians and intervals reach; (0, 1) without any."""
+    ends = [end for e in estimates for end in ((e.low, e.high) if e.has_interval else (e.median,))]
+    finite = [end for end in ends + [e.median for e in estimates] if math.isfinite(end)]
+    return min(finite, default=0.0), max(finite, default=1.0)
 
 
 def scaled(estimate: stats.Estimate, unit: float) -> stats.Estimate:
     """The same in another unit: divided by `unit`."""
-    return stats.Estimate(estimate.median / unit, estimate.low / unit, estimate.high / unit, estimate.n)
+    median, low, high, at_least = (
+        value / unit for value in (estimate.median, estimate.low, estimate.high, estimate.at_least)
+    )
+    return stats.Estimate(median, low, high, estimate.n, at_least)
 
 
 def point(estimate: stats.Estimate | None, name: str) -> dict[str, Any]:
@@ -94,6 +102,11 @@ class Line:
     def texts(self) -> tuple[str, ...]:
         return self.label, *self.notes
 
+    @property
+    def points(self) -> list[tuple[float, stats.Estimate]]:
+        """Those that can be drawn: not what overran its deadline in most launches."""
+        return [(x, y) for x, y in zip(self.xs, self.ys) if math.isfinite(y.median)]
+
 
 def line_marks(lines: Sequence[Line]) -> dict[tuple[str, str], style.Mark]:
     return style.marks([(one.strategy, one.label) for one in lines])
@@ -104,7 +117,8 @@ def draw_lines(axes: Any, lines: Sequence[Line]) -> None:
     chosen = line_marks(lines)
     for one in lines:
         mark = chosen[one.strategy, one.label]
-        axes.errorbar(one.xs, [y.median for y in one.ys], yerr=bars(one.ys), color=mark.color, marker=mark.marker,
+        points = one.points
+        axes.errorbar([x for x, _ in points], [y.median for _, y in points], yerr=bars([y for _, y in points]), color=mark.color, marker=mark.marker,
                       markerfacecolor=mark.face, linestyle=mark.dash, capsize=3, zorder=3)  # fmt: skip
 
 
@@ -113,7 +127,11 @@ def label_lines(axes: Any, lines: Sequence[Line]) -> None:
     chosen = line_marks(lines)
     label_ends(
         axes,
-        [Label(one.xs[-1], one.ys[-1].median, one.texts, chosen[one.strategy, one.label]) for one in lines],
+        [
+            Label(one.points[-1][0], one.points[-1][1].median, one.texts, chosen[one.strategy, one.label])
+            for one in lines
+            if one.points
+        ],
     )
 
 
@@ -408,8 +426,10 @@ def _draw_dots(axes: Any, column: Column, rows: Sequence[Row], j: int) -> None:
     chosen = style.marks([(row.strategy, row.series) for row in rows])
     for y, row in enumerate(rows):
         mark, dot = chosen[row.strategy, row.series], row.dots[j]
-        if dot.value is not None and dot.value.n:
+        if dot.value is not None and dot.value.n and math.isfinite(dot.value.median):
             value = scaled(dot.value, scale)
+            if math.isinf(value.high):  # open: to the end of the axis
+                value = replace(value, high=high / scale)
             axes.errorbar([value.median], [y], xerr=bars([value]), color=mark.color, marker=mark.marker,
                           markerfacecolor=mark.face, capsize=3, linestyle="none", zorder=3, clip_on=False)  # fmt: skip
         if dot.tick is not None:

@@ -48,7 +48,7 @@ def ranking(rows: pd.DataFrame) -> str:
             for i, (first, _, _) in enumerate(sorted(cells, key=lambda c: float(np.median(c[1]))), 1)
         }
         for first, values, own in cells:
-            wall = stats.median_interval(values)
+            wall = results.typical(own)
             sequential = strategies.baseline(some, first)
             gain = None
             if sequential is not None and sequential["cell_id"].iloc[0] != first["cell_id"]:
@@ -205,7 +205,7 @@ def pitfalls(rows: pd.DataFrame) -> str:
         workers = some["workers"].nunique() > 1
         for (variant, cell), of_variant in some.groupby(["variant", "cell_id"], sort=False):
             times = own[own["cell_id"] == cell]
-            wall = stats.median_interval(times["value"])
+            wall = results.typical(times)
             peak = stats.median_interval(memory.loc[memory["cell_id"] == cell, "value"])
             ratio, key = "–", math.nan
             if fastest is not None and len(times) and cell != best:
@@ -373,7 +373,11 @@ def build(run: results.Run) -> str:
     warnings = "".join(page.missing(f"Warning: {text}") for text in run.warnings)
     run_id = ", ".join(dict.fromkeys(str(name) for name in rows["run_id"] if name)) or run.path.name
     counted = len(rows[list(results.LAUNCH)].drop_duplicates())
-    lead = (
+    opening = (
+        [page.missing(f"{prose.capital(run.disturbance.sentence)}.")] if run.disturbance.sentence else []
+    )
+    opening += [page.missing(f"Before the run: {doubt}") for doubt in run.disturbance.doubts]
+    lead = "".join(opening) + (
         f"<p class=facts>{page.escape(prose.describe_machine(run, rows))} {rows['cell_id'].nunique():,} cells, {counted:,} launches, "
         f"{len(rows):,} rows; sweeps: {page.escape(', '.join(dict.fromkeys(name.partition('.')[0] for name in rows['sweep'])) or 'none')}.</p>{warnings}"
     )

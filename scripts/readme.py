@@ -103,10 +103,11 @@ def scaling(run: results.Run) -> Iterator[str]:
     cells = Cells(run, "strategies")
     workers = int(cells.launches["workers"].max())
     alone = cells.where(strategy="sequential")
+    batch = f"{plural(int(alone['tasks'].iloc[0]), 'file')} of {int(alone['task_size'].iloc[0]):,} samples"
     for strategy in ("std_thread", "openmp"):
         estimate = cells.ratio(alone, cells.where(strategy=strategy, workers=workers))
         who = f"`{strategy}` with {plural(workers, 'worker')}"
-        yield f"| ETL of 24 files of 10 s: {who}, against `sequential` | {times(estimate)} as fast{verdict(estimate)} |"
+        yield f"| ETL of {batch}: {who}, against `sequential` | {times(estimate)} as fast{verdict(estimate)} |"
 
 
 def one_file(run: results.Run) -> Iterator[str]:
@@ -142,20 +143,17 @@ def chunk(run: results.Run) -> Iterator[str]:
         what = f"{int(small['tasks']):,} tasks of {number(float(small['task_ns']))} ns"
         yield f"| {what}: chunk size 1 against 16 (`{strategy}`) | {times(cost)} as long{verdict(cost)} |"
     for strategy in ("std_thread", "openmp"):
-        cost = cells.ratio(cell("etl", strategy, 16), cell("etl", strategy, 1))
-        yield f"| 24 files: chunk size 16 against 1 (`{strategy}`) | {times(cost)} as long{verdict(cost)} |"
+        small = cell("etl", strategy, 1)
+        cost = cells.ratio(cell("etl", strategy, 16), small)
+        yield f"| {plural(int(small['tasks'].iloc[0]), 'file')}: chunk size 16 against 1 (`{strategy}`) | {times(cost)} as long{verdict(cost)} |"
 
 
 def kernels(run: results.Run) -> Iterator[str]:
     for group, what in (("kernels", "Noise in memory"), ("kernels_etl", "The whole ETL, one worker")):
         cells = Cells(run, group)
         naive = cells.where(kernel="naive")
-        present = [
-            name
-            for name in ("avx512", "avx2", "omp_simd", "scalar")
-            if (cells.launches["kernel"] == name).any()
-        ]
-        for name in present:
+        medians = cells.launches.groupby("kernel")["value"].median().sort_values()
+        for name in medians.index.drop("naive"):
             # `auto` is recorded as the kernel that ran: on a machine without AVX-512 that is avx2, twice.
             rows = cells.launches[cells.launches["kernel"] == name]
             rows = rows[rows["cell_id"] == rows["cell_id"].iloc[0]]
@@ -204,7 +202,7 @@ SECTIONS: Final[tuple[Callable[[results.Run], Iterator[str]], ...]] = (
 
 def findings(run: results.Run) -> str:
     """The table as Markdown, with the machine and the run that it comes from."""
-    lines = ["| question | finding |", "| --- | --- |"]
+    lines = [*opening(run), "| question | finding |", "| --- | --- |"]
     for section in SECTIONS:
         lines += section(run)
     rounds = int(run.observations["round"].nunique())
@@ -226,6 +224,11 @@ def findings(run: results.Run) -> str:
         "[results/reference/quick](results/reference/quick).",
     ]
     return "\n".join(lines)
+
+
+def opening(run: results.Run) -> list[str]:
+    """What must be said before anything else: that others worked beside the run."""
+    return [f"**{prose.capital(run.disturbance.sentence)}.**", ""] if run.disturbance.is_busy else []
 
 
 def gallery(run: results.Run) -> str:
@@ -267,17 +270,12 @@ def command(run: results.Run) -> str:
 
 def answers(run: results.Run) -> str:
     """What the report of a run opens with, as Markdown."""
-    rows: dict[str, list[pd.DataFrame]] = {}
-    for one in drawing.drawings(run):
-        if not one.remark:
-            rows.setdefault(one.figure.name, []).append(one.rows)
-    with style.settings():
-        said = list(words.findings(run, lambda name: rows.get(name, []), lambda name: name))
-    lines = [f"- **{one.question}** {one.text}" for one in said if one.text]
+    lines = [f"- **{one.question}** {one.text}" for one in words.of_run(run) if one.text]
     if not lines:
         raise results.ResultsError(f"{run.path}: its rows answer no question")
     return "\n".join(
         [
+            *opening(run),
             *lines,
             "",
             f"{command(run)}commit {str(run.observations['git_sha'].iloc[0])[:12]}; rows, plan, machine and all figures in "
@@ -362,6 +360,10 @@ def take(path: Path, references: Path) -> Path:
     """Makes the run in `path` the reference of its sweep: plan, machine and rows, gzipped. A run that the README cannot
     be made of is refused, and the old one stays. Returns the new folder."""
     run = results.load(path)
+    if run.disturbance.is_busy:
+        raise results.ResultsError(
+            f"{path}: {run.disturbance.sentence}: measure a reference on a quiet machine"
+        )
     sweeps = {str(name).partition(".")[0] for name in run.observations["sweep"]}
     sweep = "full" if sweeps >= FULL and "quick" not in sweeps else next(iter(sweeps), "")
     if sweep != "full" and (len(sweeps) != 1 or sweep not in SHOWN):
@@ -374,7 +376,14 @@ def take(path: Path, references: Path) -> Path:
         shutil.rmtree(leftover, ignore_errors=True)
     new.mkdir(parents=True)
     try:
-        for name in ("plan.json", "plan.toml", "machine.json", "pitfalls.json"):
+        for name in (
+            "plan.json",
+            "plan.toml",
+            "machine.json",
+            "tables.json",
+            "disturbance.json",
+            "pitfalls.json",
+        ):
             if (run.path / name).exists():
                 shutil.copyfile(run.path / name, new / name)
         plain, packed = run.path / "observations.csv", run.path / "observations.csv.gz"

@@ -99,11 +99,14 @@ def choose_runner(head: builds.Build, given: str | None) -> Path:
 
 
 def parse_budget(text: str) -> float:
-    """Seconds of "90s", "3m", "1h"."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)", text)
-    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0
+    """Seconds of "90s", "3m", "1h" or "1h30m", as `noisefloor run --budget` takes them."""
+    number = r"(\d+(?:\.\d+)?)"
+    match = re.fullmatch(rf"(?:{number}h)?(?:{number}m)?(?:{number}s)?", text)
+    seconds = (
+        sum(float(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1))) if match else 0
+    )
     if seconds <= 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is no time: write 90s, 3m or 1h")
+        raise argparse.ArgumentTypeError(f"'{text}' is no duration: write 90s, 3m, 1h or 1h30m")
     return seconds
 
 

@@ -59,7 +59,7 @@ def series(launches: pd.DataFrame) -> list[Series]:
 def best_chunk(rows: pd.DataFrame) -> int:
     """The chunk size that is fastest in the middle round, each round's common drift taken out."""
     table = rows.assign(log=np.log(rows["value"])).pivot(index="round", columns="chunk_size", values="log")
-    return int(table.sub(table.mean(axis=1), axis=0).median().idxmin())
+    return int(stats.levels(table).idxmin())
 
 
 def describe_near(one: Series) -> str:

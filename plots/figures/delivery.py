@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from plots import layout, style
-from scripts.lib import naming, prose, results, stats
+from scripts.lib import naming, prose, results
 
 MEASURES = ("wall_ns", "first_result_ns", "peak_rss_bytes")
 TEXTS = (prose.time_text, prose.time_text, prose.size_text)
@@ -33,8 +33,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
             key=lambda pair: rank(pair[0]),
         ):
             estimates = [
-                stats.median_interval(table.loc[table["cell_id"] == cell["cell_id"], "value"])
-                for table in values.values()
+                results.typical(table[table["cell_id"] == cell["cell_id"]]) for table in values.values()
             ]
             label = f"{cell['strategy']} · {cell['delivery']}{detail(cell, some)}"
             dots = [

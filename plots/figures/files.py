@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from plots import layout, style
-from scripts.lib import naming, prose, results, stats
+from scripts.lib import naming, prose, results
 
 PANEL_HEIGHT = 2.7  # inches
 
@@ -23,7 +23,7 @@ def series(launches: pd.DataFrame, per_task: bool) -> list[layout.Line]:
         counts, values = [], []
         for tasks, some in rows.groupby("tasks", sort=True):
             counts.append(float(tasks))
-            values.append(stats.median_interval(some["value"] / (float(tasks) if per_task else 1.0)))
+            values.append(results.typical(some, float(tasks) if per_task else 1.0))
         note = f"{int(counts[-1]):,}: {prose.time_text(values[-1])}"
         found.append(layout.Line(str(rows["strategy"].iloc[0]), str(label), counts, values, (note,)))
     return sorted(found, key=lambda one: (naming.strategy_rank(one.strategy), one.label))

@@ -43,7 +43,7 @@ def series(launches: pd.DataFrame) -> list[Series]:
     strategies. Cells of other strategies that have no such yardstick are left out.
     """
     launches = launches[launches["round"].notna()]  # nothing can be paired without
-    sequential = launches["strategy"] == "sequential"
+    sequential = (launches["strategy"] == "sequential") & np.isfinite(launches["value"])
     yardsticks = (
         launches[sequential]
         .drop_duplicates([*YARDSTICK, "round"])
@@ -51,7 +51,7 @@ def series(launches: pd.DataFrame) -> list[Series]:
             [*YARDSTICK, "round", "t_seq"]
         ]
     )
-    others = launches[~sequential & launches["task_ns"].notna()]
+    others = launches[(launches["strategy"] != "sequential") & launches["task_ns"].notna()]
     others = others.assign(label=naming.label_series(others, axis=("task_size", "tasks", "workers")))
     paired = others.merge(yardsticks, on=[*YARDSTICK, "round"], how="inner")
     if not len(paired):

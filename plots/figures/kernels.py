@@ -32,7 +32,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
             # `auto` is recorded as the kernel that ran, which may have a cell of its own too.
             own = own[own["cell_id"] == own["cell_id"].iloc[0]]
             samples = own["tasks"].astype(float) * own["task_size"].astype(float)
-            time = stats.median_interval(own["value"] / samples)
+            time = results.typical(own, samples)
             ratio = None
             if len(naive) and kernel != "naive":
                 ratio = stats.speed_up(results.by_round(naive), results.by_round(own))

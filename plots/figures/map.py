@@ -43,7 +43,7 @@ def places(launches: pd.DataFrame) -> list[Place]:
         table = some.assign(log=np.log(some["value"])).pivot_table(
             index="round", columns="cell_id", values="log", aggfunc="last"
         )
-        level = table.sub(table.mean(axis=1), axis=0).median().sort_values(kind="stable")
+        level = stats.levels(table).sort_values(kind="stable")
         cells = [some[some["cell_id"] == name] for name in level.index]
         best = cells[0]
         ratios = [
@@ -59,7 +59,7 @@ def places(launches: pd.DataFrame) -> list[Place]:
                 float(some["task_ns"].median()),
                 str(best["strategy"].iloc[0]),
                 label,
-                stats.median_interval(best["value"]),
+                results.typical(best),
                 ratios[0][1] if ratios else None,
                 (label, *ties),
             )

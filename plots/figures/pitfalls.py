@@ -34,7 +34,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         "Bad variant over its cure, in the measure in which the harm shows (wall time unless the name says otherwise), paired by "
         f"round; median and 95% interval by order statistics, {prose.counts(counts)} per line. Pale band or tick: what others saw. "
         "Filled: reproduced, the interval lies above 1. Dotted: no difference. What hangs or is wrong has no ratio. "
-        f"{prose.describe_machine(run, rows)}",
+        f"{prose.describe_machine(run, rows)}{prose.describe_others(run)}",
         [ROW_HEIGHT * (len(found) + 0.6)],
         left=0.35 + max(layout.text_width(label(facts[one.name]), style.SIZE["text"]) for one in found),
         right=0.4 + max(layout.text_width(words(one), style.SIZE["small"]) for one in found),

@@ -19,19 +19,36 @@ FAR = 5.0  # robust standard deviations from the cell's median: an outlier
 MANY = 500  # above it the points of the SVG are a picture: thousands of marks make a page slow
 
 
-def executed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Launches in the order in which they ran: `relative` (wall time over the median of the cell), `dirty` (some
-    repetition saw involuntary switches or steal), `outlier`."""
+def is_measured(rows: pd.DataFrame) -> bool:
+    """Whether these rows say how much others took: those of older programs, and of kernels that do not tell, do not."""
+    return "disturbed_ns" in rows and bool(rows["disturbed_ns"].notna().any())
+
+
+def executed(rows: pd.DataFrame, limit: float) -> pd.DataFrame:
+    """Launches in the order in which they ran: `relative` (wall time over the median of the cell), `disturbed` (others
+    took more than this share of the launch's time; where that is not known: some repetition saw involuntary switches or
+    steal), `outlier`."""
     launches = results.launch_values(rows, "wall_ns")
+    launches = launches[np.isfinite(launches["value"])]
     key = list(results.LAUNCH)
     ok = rows[rows["status"] == "ok"]
-    disturbed = ok["involuntary_switches"].fillna(0).gt(0) | ok["steal_ticks"].fillna(0).gt(0)
+    if is_measured(rows):
+        taken = ok["disturbed_ns"].fillna(0).astype(float)
+    else:
+        taken = (
+            ok["wall_ns"]
+            .astype(float)
+            .where(ok["involuntary_switches"].fillna(0).gt(0) | ok["steal_ticks"].fillna(0).gt(0), 0.0)
+        )
+        limit = 0.0
     facts = (
-        pd.DataFrame({**{name: ok[name] for name in key}, "dirty": disturbed, "started": ok["started_ns"]})
+        ok[key]
+        .assign(taken=taken, wall=ok["wall_ns"].astype(float), started=ok["started_ns"])
         .groupby(key, sort=False)
-        .agg(dirty=("dirty", "any"), started=("started", "min"))
+        .agg(taken=("taken", "sum"), wall=("wall", "sum"), started=("started", "min"))
         .reset_index()
     )
+    facts["disturbed"] = facts.pop("taken") > limit * facts.pop("wall")
     launches = launches.merge(facts, on=key)
     # The same cell in another sweep is another plan.
     cell = [launches[name] for name in ("sweep", "cell_id", "arm")]
@@ -44,12 +61,27 @@ def executed(rows: pd.DataFrame) -> pd.DataFrame:
     return order.sort_values("started", kind="stable").reset_index(drop=True)
 
 
+def describe_disturbance(run: results.Run) -> str:
+    """How much of the run others disturbed, as a sentence without its full stop."""
+    seen = run.disturbance
+    if not seen.is_known:
+        return "How much others took from the run was not recorded"
+    text = f"Others took more than {seen.launch_limit:.0%} of their time from {seen.disturbed:,} of {seen.launches:,} launches"
+    return text + (f"; {seen.again:,} more measured such cells again" if seen.again else "")
+
+
 def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     """One panel: launches over their place in the run; and what was not measured, by its place too."""
-    launches = executed(rows)
+    limit = run.disturbance.launch_limit
+    launches = executed(rows, limit)
     if not len(launches):
         raise results.ResultsError("no launch has a wall time")
-    dirty, outlier = launches["dirty"].to_numpy(bool), launches["outlier"].to_numpy(bool)
+    disturbed, outlier = launches["disturbed"].to_numpy(bool), launches["outlier"].to_numpy(bool)
+    meaning = (
+        f"others took more than {limit:.0%} of their time"
+        if is_measured(rows)
+        else "a thread was preempted, maybe by its own fellows, or the hypervisor took time"
+    )
     spread = stats.median_interval(100 * launches.drop_duplicates(["sweep", "cell_id"])["deviation"])
     figure = layout.new_figure()
     lost = rows[rows["status"] != "ok"][list(results.LAUNCH)].drop_duplicates()
@@ -57,7 +89,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         figure,
         "How quiet was the machine while this run was made?",
         f"Each point is a launch: its wall time over the median of its cell, in the order of execution. {len(launches):,} "
-        f"launches; {100 * dirty.mean():.0f}% dirty (a thread was preempted, maybe by its own fellows, or the hypervisor took time; they count), "
+        f"launches; {100 * disturbed.mean():.0f}% disturbed ({meaning}; they count), "
         f"{100 * outlier.mean():.1f}% outliers (more than {FAR:.0f} robust standard deviations and 5% from the median of the "
         f"cell; they count). The middle cell's launches spread by {spread.median:.1f}% (1.4826 × MAD). {len(lost):,} launches "
         f"have no value. A slope or a step in all points is the machine, not a strategy: comparisons within a round "
@@ -66,14 +98,14 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         left=0.8,
         right=1.75,
     )
-    draw_panel(figure.add_subplot(grid[0]), launches, dirty, outlier)
+    draw_panel(figure.add_subplot(grid[0]), launches, disturbed, outlier)
     by_round = launches.groupby("round", sort=True, dropna=False)
     figure.data = pd.DataFrame(
         [
             {
                 "round": number,
                 "launches": len(some),
-                "dirty": int(some["dirty"].sum()),
+                "disturbed": int(some["disturbed"].sum()),
                 "outliers": int(some["outlier"].sum()),
                 "median_relative": float(some["relative"].median()),
             }
@@ -83,7 +115,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     return figure
 
 
-def draw_panel(axes: Any, launches: pd.DataFrame, dirty: Any, outlier: Any) -> None:
+def draw_panel(axes: Any, launches: pd.DataFrame, disturbed: Any, outlier: Any) -> None:
     x = np.arange(len(launches))
     y = launches["relative"].to_numpy(float)
     for i, (_, some) in enumerate(launches.groupby("round", sort=False, dropna=False)):
@@ -92,8 +124,8 @@ def draw_panel(axes: Any, launches: pd.DataFrame, dirty: Any, outlier: Any) -> N
     rasterized = len(launches) > MANY
     size = 14 if len(launches) < 400 else 7
     kinds = (
-        ("clean", ~dirty & ~outlier, style.PALETTE[1], "o", True),
-        ("dirty", dirty & ~outlier, style.PALETTE[6], "^", False),
+        ("undisturbed", ~disturbed & ~outlier, style.PALETTE[1], "o", True),
+        ("disturbed", disturbed & ~outlier, style.PALETTE[6], "^", False),
         ("outlier", outlier, style.PALETTE[2], "X", True),
     )
     for label, chosen, color, marker, filled in kinds:

@@ -46,7 +46,7 @@ def entries(launches: pd.DataFrame) -> list[Entry]:
                 str(names[rows.index[0]]),
                 int(first["workers"]),
                 itself,
-                stats.median_interval(rows["value"]),
+                results.typical(rows),
                 ratio,
             )
         )

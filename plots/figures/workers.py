@@ -48,6 +48,7 @@ def series(launches: pd.DataFrame, cpus: int | None) -> list[Series]:
         real = {w: np.exp(r) for w, r in ratios.items() if cpus is None or w <= cpus}
         serial = None
         table = pd.DataFrame(real).dropna()
+        table = table[(table > 0).all(axis=1)]  # 0: it overran its deadline
         if max(real, default=1) > 1 and len(table):
             serial = stats.median_interval(stats.serial_share(list(table), table.to_numpy(dtype=float)))
         estimates = [stats.speed_up(alone, own) for own in columns.values()]

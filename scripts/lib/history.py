@@ -179,9 +179,8 @@ def shifts(points: Sequence[Point], *, margin: float = stats.GATE_MARGIN, alpha:
     for segment in sorted({point.segment for point in points}):
         places = [i for i, point in enumerate(points) if point.segment == segment]
         values = [points[i].level for i in places]
-        split = [point.index for point in stats.e_divisive(values, alpha=alpha, least=LEAST)]
         ps = {point.index: point.p for point in stats.e_divisive(values, alpha=alpha, least=LEAST)}
-        bounds = [0, *split, len(values)]
+        bounds = [0, *ps, len(values)]
         for first, at, last in zip(bounds, bounds[1:], bounds[2:]):
             step = float(np.median(values[at:last]) - np.median(values[first:at]))
             if abs(step) >= math.log1p(margin):

@@ -17,7 +17,9 @@ from scripts.lib.results import STATUSES, Run
 
 def digits(x: float, most_decimals: int = 99) -> str:
     """Three significant digits, but no more than `most_decimals` decimals; no exponent up to 10 million."""
-    if x == 0 or not math.isfinite(x):
+    if math.isinf(x):
+        return "∞" if x > 0 else "−∞"
+    if x == 0 or math.isnan(x):
         return f"{x:g}"
     x = float(f"{x:.3g}") if abs(x) < 1000 else x  # 99.96 has one decimal less than it seems
     decimals = min(most_decimals, max(0, 2 - math.floor(math.log10(abs(x)))))
@@ -26,8 +28,8 @@ def digits(x: float, most_decimals: int = 99) -> str:
 
 def duration(ns: float) -> str:
     """Three significant digits with the unit that suits: "8.92 ms"."""
-    if math.isnan(ns):
-        return "unknown"
+    if not math.isfinite(ns):
+        return "unknown" if math.isnan(ns) else "∞"
     for unit, factor in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
         if ns >= 0.9995 * factor:
             return f"{digits(ns / factor)} {unit}"
@@ -40,9 +42,11 @@ def ratio(x: float) -> str:
 
 
 def interval(estimate: stats.Estimate, show: Callable[[float], str] = digits) -> str:
-    """ "1.92 [1.88, 1.95]", or why there is no interval."""
+    """ "1.92 [1.88, 1.95]", or why there is no interval; "> 10" of what overran its deadline in most launches."""
     if estimate.n == 0:
         return "unknown"
+    if math.isinf(estimate.median) and not math.isnan(estimate.at_least):
+        return f"> {show(estimate.at_least)}"
     if not estimate.has_interval:
         return f"{show(estimate.median)} (n = {estimate.n})"
     return f"{show(estimate.median)} [{show(estimate.low)}, {show(estimate.high)}]"
@@ -97,8 +101,19 @@ def describe_machine(run: Run, rows: pd.DataFrame) -> str:
 
 
 def describe_source(run: Run, rows: pd.DataFrame) -> str:
-    """The end of every caption: where the rows come from, and which of them are not in the picture."""
-    return f" {describe_machine(run, rows)}{describe_undrawn(rows)}"
+    """The end of every caption: where the rows come from, which of them are not in the picture, and whether others
+    worked beside the run."""
+    return f" {describe_machine(run, rows)}{describe_undrawn(rows)}{describe_others(run)}"
+
+
+def describe_others(run: Run) -> str:
+    """That others worked beside the run, as a sentence with a blank before it; "" if they hardly did."""
+    return f" {capital(run.disturbance.sentence)}." if run.disturbance.is_busy else ""
+
+
+def capital(text: str) -> str:
+    """As a sentence of its own begins, without the full stop."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}"
 
 
 def describe_undrawn(rows: pd.DataFrame) -> str:
@@ -127,7 +142,7 @@ def with_unit(unit: Callable[[float], tuple[float, str]]) -> Callable[[stats.Est
     def text(estimate: stats.Estimate) -> str:
         if estimate.n == 0:
             return "unknown"
-        scale, name = unit(estimate.median)
+        scale, name = unit(estimate.at_least if math.isinf(estimate.median) else estimate.median)
         return f"{interval(estimate, lambda value: digits(value / scale))} {name}"
 
     return text

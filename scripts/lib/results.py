@@ -8,16 +8,20 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import math
 import tomllib
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 
 import numpy as np
 import pandas as pd
+
+from scripts.lib import stats
+from scripts.lib.disturbance import UNKNOWN, Disturbance, parse
 
 SCHEMA: Final = 2
 STATUSES: Final = ("ok", "failed", "wrong_output", "timeout", "skipped")
@@ -118,14 +122,15 @@ class ResultsError(Exception):
 @dataclass(frozen=True)
 class Run:
     """One run, validated. `observations` has the columns of COLUMNS (integers nullable, never 0 for
-    unknown; texts empty instead) and one row per observation, indexed by its line in the file."""
+    unknown; texts empty instead) and one row per observation that counts, indexed by its line in the file: of a cell
+    that was measured again in a round, for being disturbed, the attempt that the program chose."""
 
     path: Path
     observations: pd.DataFrame
     machine: dict[str, Any]
     plan: dict[str, Any]
     warnings: tuple[str, ...]
-    disturbance: dict[str, Any] = field(default_factory=dict)  # empty where the run told none
+    disturbance: Disturbance = UNKNOWN
 
 
 def load(path: str | Path) -> Run:
@@ -144,62 +149,82 @@ def load(path: str | Path) -> Run:
     frame = _read(table, warnings)
     machine: dict[str, Any] = {}
     plan: dict[str, Any] = {}
-    disturbance: dict[str, Any] = {}
     if path.is_dir():
         machine = _read_json(path / "machine.json", warnings, "the machine")
         plan = _read_plan(path, warnings)
-        if (path / "disturbance.json").exists():
-            disturbance = _read_json(path / "disturbance.json", warnings, "the disturbance")
     _check_machine(table, frame, machine)
-    return Run(path, frame, machine, plan, tuple(warnings), disturbance)
+    disturbed = _read_disturbance(path / "disturbance.json", warnings) if path.is_dir() else UNKNOWN
+    if disturbed.not_counted:
+        frame = frame[~frame["launch"].isin(disturbed.not_counted)]
+    return Run(path, frame, machine, plan, tuple(warnings), disturbed)
 
 
-def counted(run: Run) -> pd.DataFrame:
-    """The observations without those of attempts that do not count: of a cell that was measured again in a round since
-    others disturbed it, the run recorded which attempt does."""
-    superseded = {str(launch) for launch in run.disturbance.get("not_counted", [])}
-    return run.observations[~run.observations["launch"].isin(superseded)]
-
-
-def launch_values(frame: pd.DataFrame, measure: str, *, overran: bool = False) -> pd.DataFrame:
+def launch_values(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     """One row per launch: the median over its repetitions of measure / iterations.
 
-    With `overran`, a launch that overran its deadline counts, too, with a lower bound of its wall_ns, which is longer
-    than all others: what takes medians and ranks keeps it in its place. Column `overran` tells them.
-
-    A launch with a repetition that is not `ok` does not count at all: what wrote a wrong output once is not
-    trusted for its other times. Columns: run_id, arm, round, launch, cell_id, all factors, and `value` in the measure's unit per iteration
-    (cpu_percent and peak_rss_bytes, which are no totals, as they are). Launches without any value of
-    this measure are left out. Of a cell measured again in the same round (a run cut off within a launch and
-    resumed) the last launch counts. Repetitions in a process are correlated: only these values count as n.
+    A launch with a repetition that failed or wrote a wrong output does not count at all: it is not trusted for its other
+    times. One that overran its deadline counts as longer than all others: its wall_ns is inf, and `bound` is what it had
+    taken by then (nan where that is not known, and of every other launch); of other measures it has no value. Columns:
+    run_id, arm, round, launch, cell_id, all factors, `value` in the measure's unit per iteration (cpu_percent and
+    peak_rss_bytes, which are no totals, as they are), and `bound`. Launches without any value of this measure are left
+    out. Of a cell measured again in the same round (a run cut off within a launch and resumed) the last launch counts.
+    Repetitions in a process are correlated: only these values count as n.
     """
     if measure not in MEASURES or MEASURES[measure] == "text":
         raise ResultsError(f"'{measure}' is no numeric measure; there are: {', '.join(_numeric())}")
     # Numbered once: the three texts that tell launches apart are slow to compare.
     number = frame.groupby(list(LAUNCH), sort=False).ngroup().to_numpy(dtype=np.intp)
-    good = ["ok", "timeout"] if overran else ["ok"]
-    broken = np.bincount(number[~frame["status"].isin(good).to_numpy(dtype=bool)], minlength=len(frame)) > 0
-    usable = np.flatnonzero(frame[measure].notna().to_numpy(dtype=bool) & ~broken[number])
-    value = frame[measure].iloc[usable].to_numpy(dtype=float)
+
+    def having(rows: Any) -> Any:
+        """Of each row, whether its launch has one of `rows`."""
+        return (np.bincount(number[rows], minlength=len(frame)) > 0)[number]
+
+    status = frame["status"]
+    overran = (status == "timeout").to_numpy(dtype=bool)
+    late = having(overran) if measure == "wall_ns" else np.zeros(len(frame), dtype=bool)
+    broken = having(~status.isin(["ok", "timeout"] if measure == "wall_ns" else ["ok"]).to_numpy(dtype=bool))
+    usable = np.flatnonzero((frame[measure].notna().to_numpy(dtype=bool) | (overran & late)) & ~broken)
+    value = frame[measure].iloc[usable].to_numpy(dtype=float, na_value=math.nan)
     if measure not in NOT_TOTALS:
-        value = value / frame["iterations"].iloc[usable].to_numpy(dtype=float)
-    medians = pd.Series(value).groupby(number[usable], sort=False).median()
+        value = value / frame["iterations"].iloc[usable].to_numpy(dtype=float, na_value=math.nan)
+    bound = np.where(overran[usable], value, math.nan)
+    value = np.where(late[usable], math.inf, value)
+    of_launch = pd.DataFrame({"value": value, "bound": bound}).groupby(number[usable], sort=False)
+    medians = of_launch.agg(value=("value", "median"), bound=("bound", "max"))
     # Factors are constant within a launch (checked on reading), so its first row stands for all.
     first = usable[~pd.Series(number[usable]).duplicated().to_numpy()]
     launches = frame.iloc[first][["run_id", "arm", "round", "launch", "cell_id", *FACTORS]]
-    timeout = (frame["status"].iloc[first] == "timeout").to_numpy(dtype=bool)
-    launches = launches.assign(value=medians.to_numpy(dtype=float), overran=timeout).reset_index(drop=True)
+    launches = launches.assign(value=medians["value"].to_numpy(float), bound=medians["bound"].to_numpy(float))
+    launches = launches.reset_index(drop=True)
     again = (
         launches.duplicated(["run_id", "arm", "round", "cell_id"], keep="last") & launches["round"].notna()
     )
     return launches[~again].reset_index(drop=True)
 
 
-def unreliable(frame: pd.DataFrame) -> dict[str, str]:
-    """The cells of which a launch failed, overran or wrote wrong output, and how many did: their other launches are
-    those that happened to go well."""
+def typical(launches: pd.DataFrame, unit: Any = 1.0) -> stats.Estimate:
+    """The median of some launches' values with its interval, divided by `unit`; those that overran are longer than all
+    others, and the estimate knows at least how long."""
+    return stats.median_interval(launches["value"] / unit, bounds=launches["bound"] / unit)
+
+
+def late(frame: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """The cells of which a launch overran its deadline: how many did, of how many."""
     tried = frame.drop_duplicates(list(LAUNCH)).groupby("cell_id").size()
-    bad = frame[frame["status"].isin(FAILURES)].drop_duplicates(list(LAUNCH))
+    overran = (
+        frame[frame["status"] == "timeout"]
+        .drop_duplicates(list(LAUNCH))
+        .groupby("cell_id", sort=False)
+        .size()
+    )
+    return {str(cell): (int(count), int(tried[cell])) for cell, count in overran.items()}
+
+
+def unreliable(frame: pd.DataFrame) -> dict[str, str]:
+    """The cells of which a launch failed or wrote wrong output, and how many did: their other launches are those that
+    happened to go well. (What overran its deadline has its place among the values.)"""
+    tried = frame.drop_duplicates(list(LAUNCH)).groupby("cell_id").size()
+    bad = frame[frame["status"].isin(("failed", "wrong_output"))].drop_duplicates(list(LAUNCH))
     return {
         str(cell): f"{len(some)} of {tried[cell]} launches {some['status'].iloc[0]}"
         for cell, some in bad.groupby("cell_id", sort=False)
@@ -441,6 +466,18 @@ def _read_json(path: Path, warnings: list[str], what: str) -> dict[str, Any]:
         warnings.append(f"{path}: no JSON object: {what} is unknown")
         return {}
     return content
+
+
+def _read_disturbance(path: Path, warnings: list[str]) -> Disturbance:
+    """UNKNOWN where an older program made the run."""
+    if not path.exists():
+        return UNKNOWN
+    facts = _read_json(path, warnings, "the disturbance")
+    try:
+        return parse(facts) if facts else UNKNOWN
+    except (KeyError, TypeError, ValueError) as error:
+        warnings.append(f"{path}: {type(error).__name__}: {error}: the disturbance is unknown")
+    return UNKNOWN
 
 
 def _read_plan(folder: Path, warnings: list[str]) -> dict[str, Any]:

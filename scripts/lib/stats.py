@@ -23,12 +23,15 @@ LEAST_VALUES: Final = 6
 
 @dataclass(frozen=True)
 class Estimate:
-    """A median with its interval. `low` and `high` are nan where `n` is too small for one."""
+    """A median with its interval. `low` and `high` are nan where `n` is too small for one. Values that are only known to
+    be longer than all others are inf: the interval may be open above, and so may the median be, of which `at_least` is
+    then known (else nan)."""
 
     median: float
     low: float
     high: float
     n: int
+    at_least: float = math.nan
 
     @property
     def has_interval(self) -> bool:
@@ -74,35 +77,58 @@ def interval_coverage(n: int, rank: int) -> float:
     return 1 - outside / int(2**n) if rank > 0 else 0.0
 
 
-def median_interval(values: npt.ArrayLike, confidence: float = 0.95) -> Estimate:
+def median_interval(
+    values: npt.ArrayLike, confidence: float = 0.95, *, bounds: npt.ArrayLike | None = None
+) -> Estimate:
     """Median and its distribution-free interval by order statistics (at least `confidence`, often more).
 
     Fewer than LEAST_VALUES values, or too few for `confidence`: the interval is nan, never invented.
-    No value: all nan. Throws ValueError for values that are not finite.
+    No value: all nan. inf: longer than all others; order statistics keep it in its place. `bounds`: at least how long
+    these are (nan where that is not known). Throws ValueError for nan.
     """
-    data = np.sort(np.asarray(values, dtype=float).ravel())
-    if not bool(np.all(np.isfinite(data))):
-        raise ValueError("median_interval: a value is not finite: leave out what was not measured")
+    every = np.asarray(values, dtype=float).ravel()
+    if bool(np.any(np.isnan(every))):
+        raise ValueError("median_interval: a value is nan: leave out what was not measured")
+    data = np.sort(every)
     n = int(data.size)
     if n == 0:
         return Estimate(math.nan, math.nan, math.nan, 0)
-    median = float(np.median(data))
+    median = _middle(data)
+    at_least = math.nan
+    if math.isinf(median) and bounds is not None:
+        known = np.where(np.isinf(every), np.asarray(bounds, dtype=float).ravel(), every)
+        at_least = _middle(np.sort(known)) if not bool(np.any(np.isnan(known))) else math.nan
     rank = interval_rank(n, confidence) if n >= LEAST_VALUES else 0
     if rank == 0:
-        return Estimate(median, math.nan, math.nan, n)
-    return Estimate(median, float(data[rank - 1]), float(data[n - rank]), n)
+        return Estimate(median, math.nan, math.nan, n, at_least)
+    return Estimate(median, float(data[rank - 1]), float(data[n - rank]), n, at_least)
+
+
+def _middle(data: Floats) -> float:
+    """The median of sorted values; of -inf and inf, of which nothing is half-way, the greater."""
+    low, high = float(data[(data.size - 1) // 2]), float(data[data.size // 2])
+    return high if math.isinf(high) and low == -high else (low + high) / 2
+
+
+def levels(logs: Any) -> Any:
+    """Of each column of a table of logarithms (one row per round), the middle round's value with the drift that a round's
+    finite values share taken out: what columns are ranked by. inf keeps its place."""
+    drift = logs.replace([math.inf, -math.inf], math.nan).mean(axis=1)
+    return logs.sub(drift, axis=0).median()
 
 
 def paired_log_ratios(a: Any, b: Any) -> Any:
     """ln(a / b) by round, of the rounds that both have. `a` and `b`: Series of positive values, indexed
-    by round, one value per round (else ValueError)."""
+    by round, one value per round (else ValueError). inf, longer than all others, gives inf or -inf; where both are, the
+    round says nothing and is left out."""
     for series in (a, b):
         if not series.index.is_unique:
             raise ValueError("paired by round: a round has several values; pair one cell with one cell")
         if not bool((series > 0).all()):
             raise ValueError("paired by round: values must be positive")
     rounds = a.index.intersection(b.index, sort=False)
-    return np.log(a.loc[rounds].astype(float) / b.loc[rounds].astype(float))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(a.loc[rounds].astype(float) / b.loc[rounds].astype(float)).dropna()
 
 
 def paired_ratio(a: Any, b: Any, confidence: float = 0.95) -> Estimate:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 
+import numpy as np
 import pandas as pd
 from scipy import stats as scipy_stats
 
@@ -174,11 +175,14 @@ def labels(cells: Iterable[Mapping[str, str]]) -> list[str]:
 def log_ratios(run: results.Run, arm: str, against: str, measure: str = "wall_ns") -> dict[str, stats.Floats]:
     """ln(arm / against) by round, for each cell that both have launches of. Where one of the two overran its deadline, it
     is a lower bound of that, larger than all others; where both did, the round tells nothing."""
-    launches = results.launch_values(results.counted(run), measure, overran=True)
+    launches = results.launch_values(run.observations, measure)
     launches = launches[launches["arm"].isin([arm, against])]
-    both = launches.groupby(["cell_id", "round"])["overran"].transform("sum") == 2
+    both = np.isinf(launches["value"]).groupby([launches["cell_id"], launches["round"]]).transform("sum") == 2
+    launches = launches.assign(
+        value=launches["value"].where(np.isfinite(launches["value"]), launches["bound"])
+    )
     by_cell: dict[str, stats.Floats] = {}
-    for cell, rows in launches[~both].groupby("cell_id", sort=False):
+    for cell, rows in launches[~both & launches["value"].notna()].groupby("cell_id", sort=False):
         ours, theirs = (results.by_round(rows[rows["arm"] == name]) for name in (arm, against))
         found = stats.paired_log_ratios(ours, theirs).to_numpy(dtype=float)
         if found.size:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.lib.results import COLUMNS, FACTORS, SCHEMA
+from scripts.lib.results import COLUMNS, FACTORS, MEASURES, SCHEMA
 
 Cell = dict[str, Any]
 Row = dict[str, Any]
@@ -226,6 +226,36 @@ def write_run(folder: Path, rows: Iterable[Row], machine: dict[str, Any] | None 
     (folder / "pitfalls.json").write_text(json.dumps(PITFALLS), encoding="utf-8")
     (folder / "plan.json").write_text('{"seed": 1, "rounds": 6, "sweeps": ["quick"]}\n', encoding="utf-8")
     return folder
+
+
+def disturb(folder: Path, **facts: Any) -> None:
+    """Records that other work took 0.9 of 2 CPUs, or what `facts` say, as the program does."""
+    sentence = "other work took 0.9 of these 2 CPUs during the run: what follows describes the busy machine"
+    record: dict[str, Any] = {
+        "schema": 1,
+        "launch_limit": 0.05,
+        "run_limit": 0.05,
+        "cpus": 2,
+        "others_cpus": 0.9,
+    }
+    record |= {
+        "stolen_cpus": None,
+        "busy": True,
+        "sentence": sentence,
+        "launches": 90,
+        "disturbed": 60,
+        "again": 7,
+    }
+    record["before"] = {"doubts": ["the load is 2.1"]}
+    record["not_counted"] = []
+    record.update(facts)
+    (folder / "disturbance.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def time_out(row: Row, bound_ns: float) -> None:
+    """Makes a row of a launch that overran its deadline, as the program writes it."""
+    kept = {"iterations": 100, "wall_ns": round(100 * bound_ns), "status": "timeout", "repetition": ""}
+    row.update({name: "" for name in MEASURES}, **kept, message="overran its deadline")
 
 
 def quick_cells(workers: int = 2) -> list[Cell]:

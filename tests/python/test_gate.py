@@ -209,7 +209,7 @@ class WhatGoesWrong(Folder):
         ]
         folder = gate_rows.write_session(self.folder / "again", [*rows, *again])
         superseded = sorted({row["launch"] for row in again})
-        (folder / "disturbance.json").write_text(json.dumps({"not_counted": superseded}), encoding="utf-8")
+        synthetic.disturb(folder, busy=False, sentence="", not_counted=superseded)
         self.assertEqual(set(words_of(self.report(folder)).values()), {"OK"})
 
     def test_builds_that_write_different_output_fail(self) -> None:

@@ -340,7 +340,7 @@ class Stages(Folder):
 
 
 class Quality(Folder):
-    def test_outliers_and_dirty_launches_are_marked_and_kept_in_the_order_of_execution(self) -> None:
+    def test_outliers_and_disturbed_launches_are_marked_and_kept_in_the_order_of_execution(self) -> None:
         rows = synthetic.observations([synthetic.cell(), synthetic.cell(workers=2)], drift=0, rounds=20)
         for row in rows:
             if row["launch"] == 7:
@@ -349,10 +349,10 @@ class Quality(Folder):
                 row["involuntary_switches"] = 2
         synthetic.write_run(self.folder, rows[::-1])
         run = results.load(self.folder)
-        ran = quality.executed(run.observations)
+        ran = quality.executed(run.observations, 0.05)
         self.assertEqual(list(ran["launch"]), [str(n) for n in range(1, 41)])
         self.assertEqual([i + 1 for i, yes in enumerate(ran["outlier"]) if yes], [7])
-        self.assertEqual([i + 1 for i, yes in enumerate(ran["dirty"]) if yes], [9])
+        self.assertEqual([i + 1 for i, yes in enumerate(ran["disturbed"]) if yes], [9])
         self.assertAlmostEqual(ran["relative"][6], 3, delta=0.1)
 
     def test_many_launches_do_not_make_a_large_file(self) -> None:

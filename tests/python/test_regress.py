@@ -5,6 +5,7 @@ SPDX-License-Identifier: MIT
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import json
@@ -164,7 +165,13 @@ class WhatCannotBeMeant(Folder):
         self.assertIn("not built alike: CMAKE_CXX_FLAGS: '-O1' and '-O3'", err)
 
     def test_budgets_are_read(self) -> None:
-        self.assertEqual([regress.parse_budget(text) for text in ("90s", "1.5m", "1h")], [90, 90, 3600])
+        self.assertEqual(
+            [regress.parse_budget(text) for text in ("90s", "1.5m", "1h", "1h30m", "1h30m5s")],
+            [90, 90, 3600, 5400, 5405],
+        )
+        for text in ("", "90", "30m1h", "1h1h", "0s", "-1s", "1h 30m"):
+            with self.assertRaises(argparse.ArgumentTypeError):
+                regress.parse_budget(text)
 
 
 def git(folder: Path, *words: str) -> str:

@@ -303,13 +303,11 @@ class Tables(Folder):
 class Verdict(Folder):
     def answers(self, rows: list[synthetic.Row]) -> dict[str, str]:
         synthetic.write_run(self.folder, rows)
-        run = results.load(self.folder)
-        found = drawing.drawings(run)
+        return {one.question: one.text for one in self.said()}
 
-        def rows_of(name: str) -> list[Any]:
-            return [one.rows for one in found if one.figure.name == name and not one.remark]
-
-        return {one.question: one.text for one in findings.findings(run, rows_of, lambda name: name)}
+    def said(self) -> list[findings.Finding]:
+        """Of the run in the folder."""
+        return findings.of_run(results.load(self.folder))
 
     def test_a_known_overhead_gives_the_duration_below_which_not_to_parallelise(self) -> None:
         sizes = [125 * 2**k for k in range(12)]
@@ -353,10 +351,10 @@ class Verdict(Folder):
         rows = synthetic.observations(cells, lambda c: times.get(c["strategy"], 4e6), rounds=9)
         for row in rows:
             if row["strategy"] == "tbb" and row["round"] == 3:
-                row.update(status="timeout", message="overran 10 s", wall_ns="")
+                row.update(status="failed", message="it died", wall_ns="")
         text = self.answers(rows)["Which strategy?"]
         self.assertIn("`openmp · 2 workers` is the fastest of 2 ways", text)
-        self.assertIn("Out of the race: `tbb · 2 workers` (1 of 9 launches timeout)", text)
+        self.assertIn("Out of the race: `tbb · 2 workers` (1 of 9 launches failed)", text)
 
     def test_no_shuffle_of_the_rounds_decides_an_answer(self) -> None:
         rows = synthetic.observations(synthetic.full_cells(2))
@@ -415,9 +413,101 @@ class Verdict(Folder):
     def test_a_sure_answer_counts_what_was_lost(self) -> None:
         cells = [synthetic.cell(), synthetic.cell(strategy="tbb", workers=2)]
         rows = synthetic.observations(
-            cells, status=lambda c: ("timeout", "slow") if c["strategy"] == "tbb" else ("ok", "")
+            cells, status=lambda c: ("failed", "it died") if c["strategy"] == "tbb" else ("ok", "")
         )
-        self.assertIn("Launches without a value: 6 timeout", self.answers(rows)["How sure?"])
+        self.assertIn("Launches without a value: 6 failed", self.answers(rows)["How sure?"])
+
+    def test_what_overran_its_deadline_has_its_place_and_is_a_finding(self) -> None:
+        cells = [synthetic.cell(), *(synthetic.cell(strategy=s, workers=2) for s in ("tbb", "openmp"))]
+        times = {"tbb": 1e6, "openmp": 2e6}
+        plain = synthetic.observations(
+            cells, lambda c: times.get(c["strategy"], 4e6), rounds=9, repetitions=1
+        )
+        for count in (1, 5):
+            rows = [dict(row) for row in plain]
+            for row in rows:
+                if row["strategy"] == "tbb" and row["round"] < count:
+                    synthetic.time_out(row, 50e6)
+            said = self.answers(rows)
+            self.assertIn(
+                f"`{'tbb' if count == 1 else 'openmp'} · 2 workers` is the fastest of 3",
+                said["Which strategy?"],
+            )
+            sure = said["How sure?"]
+            if count == 1:
+                self.assertIn("1 more launches overran theirs and count as longer than all others", sure)
+            else:
+                self.assertRegex(
+                    sure,
+                    r"Overran the deadline in most launches: `tbb · 2 workers` .*5 of 9 launches, \*\*> 50",
+                )
+            self.assertEqual(self.run_main(str(self.folder))[0], 0)
+            self.assertEqual(
+                "&gt; 50.0 ms" in (self.folder / "report.html").read_text(encoding="utf-8"), count == 5
+            )
+
+    def test_a_busy_run_says_so_first_and_claims_nothing_that_others_could_explain(self) -> None:
+        cells = synthetic.full_cells(2)
+        cells.append(
+            synthetic.cell(
+                sweep="strategies", strategy="python_pool", workers=2, kernel="", task_ns=9_000_000
+            )
+        )
+        synthetic.write_run(self.folder, synthetic.observations(cells))
+        idle = {one.question: one for one in self.said()}
+        synthetic.disturb(self.folder)
+        busy = {one.question: one for one in self.said()}
+        withheld = [
+            question
+            for question, one in busy.items()
+            if one.text.startswith("Cannot tell: other work took 0.9 of these 2 CPUs")
+        ]
+        self.assertEqual(
+            withheld,
+            ["Which strategy?", "From which task size on?", "From which size on efficiently?", "How far does it scale?",
+             "How far from the limit?"],
+        )  # fmt: skip
+        for question in ("With which chunk size?", "What do the kernels give?"):
+            self.assertEqual(busy[question].text, idle[question].text)
+        self.assertRegex(
+            busy["How far ahead of Python?"].text,
+            r"whatever the other work did: `python_pool.* more than \*\*\d+\.\d+×",
+        )
+        self.assertIn("more than 5% of their time from 60 of 90 launches; 7 more", busy["How sure?"].text)
+        for question, one in busy.items():
+            for name, claim in one.claims.items():
+                if name in idle[question].claims:
+                    self.assertFalse(findings.contradict(claim, idle[question].claims[name]), name)
+        self.assertEqual(self.run_main(str(self.folder))[0], 0)
+        text = (self.folder / "report.html").read_text(encoding="utf-8")
+        opening = (
+            "Other work took 0.9 of these 2 CPUs during the run: what follows describes the busy machine."
+        )
+        self.assertLess(text.index(opening), text.index("id=verdict"))
+        self.assertIn("Before the run: the load is 2.1", text)
+        captions = re.findall(r"<figcaption>(.*?)</figcaption>", text, re.S)
+        self.assertTrue(captions and all(opening in caption for caption in captions))
+
+    def test_other_work_that_is_not_known_or_takes_all_leaves_no_claim_about_python(self) -> None:
+        cells = [
+            synthetic.cell(),
+            synthetic.cell(strategy="python_pool", workers=2, kernel="", task_ns=9_000_000),
+        ]
+        synthetic.write_run(self.folder, synthetic.observations(cells))
+        for others in (None, 2.0, 1.95):
+            synthetic.disturb(self.folder, others_cpus=others)
+            (text,) = (one.text for one in self.said() if one.question == "How far ahead of Python?")
+            self.assertTrue(text.startswith("Cannot tell: other work"), text)
+
+    def test_claims_contradict_where_both_cannot_be_true(self) -> None:
+        self.assertTrue(findings.contradict((1.0, 1.2), (1.3, 1.5)))
+        self.assertFalse(findings.contradict((1.0, 1.2), (1.19, 1.5)))
+        self.assertFalse(findings.contradict((1.0, 1.2), (1.23, 1.5)), "a twentieth is no contradiction")
+        self.assertTrue(
+            findings.contradict((float("inf"), float("inf")), (100.0, 200.0)), "never, and from 100 ns on"
+        )
+        self.assertFalse(findings.contradict(frozenset("ab"), frozenset("bc")))
+        self.assertTrue(findings.contradict(frozenset("a"), frozenset("b")))
 
     def test_crossings_are_said_as_what_they_are(self) -> None:
         nan, inf = float("nan"), float("inf")

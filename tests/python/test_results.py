@@ -264,13 +264,58 @@ class LaunchValues(Folder):
         self.assertEqual(list(results.by_round(values).index), [0, 1])
 
     def test_a_launch_with_one_wrong_or_failed_repetition_does_not_count(self) -> None:
-        for status in ("wrong_output", "failed", "timeout"):
+        for status in ("wrong_output", "failed"):
             with self.subTest(status=status):
                 rows = synthetic.observations([synthetic.cell()], rounds=3, repetitions=4)
                 rows[5]["status"] = status
                 self.write(rows)
                 values = results.launch_values(results.load(self.folder).observations, "wall_ns")
                 self.assertEqual(list(values["round"]), [0, 2])
+
+    def test_a_launch_that_overran_is_longer_than_all_others_and_its_bound_is_kept(self) -> None:
+        rows = synthetic.observations([synthetic.cell()], rounds=7, repetitions=1)
+        for row in rows[1:5]:
+            synthetic.time_out(row, 80e6)
+        self.write(rows)
+        frame = results.load(self.folder).observations
+        values = results.launch_values(frame, "wall_ns")
+        self.assertEqual(list(np.isinf(values["value"])), [False, True, True, True, True, False, False])
+        self.assertEqual(list(values["bound"].dropna()), [80e6] * 4)
+        self.assertEqual(results.typical(values, 1e6).at_least, 80)
+        self.assertEqual(len(results.launch_values(frame, "user_cpu_ns")), 3)
+        self.assertEqual(results.late(frame), {values["cell_id"].iloc[0]: (4, 7)})
+        self.assertEqual(results.unreliable(frame), {})
+
+    def test_a_launch_that_overran_in_a_run_of_an_older_program_has_no_bound(self) -> None:
+        rows = synthetic.observations([synthetic.cell()], rounds=1, repetitions=1)
+        rows[0].update({"status": "timeout", "iterations": "", "wall_ns": ""})
+        self.write(rows)
+        values = results.launch_values(results.load(self.folder).observations, "wall_ns")
+        self.assertEqual(list(values["value"]), [np.inf])
+        self.assertTrue(np.isnan(results.typical(values).at_least))
+
+    def test_the_attempt_counts_that_the_program_chose(self) -> None:
+        rows = synthetic.observations([synthetic.cell()], rounds=2, repetitions=2, iterations=1)
+        again = [{**row, "launch": 99, "wall_ns": 77} for row in rows[:2]]
+        self.write([*rows, *again])
+        for away, expected in ((rows[0]["launch"], 77.0), (99, None)):
+            synthetic.disturb(self.folder, not_counted=[away])
+            run = results.load(self.folder)
+            self.assertEqual(len(run.observations), 4)
+            first = results.launch_values(run.observations, "wall_ns")["value"].iloc[
+                0 if expected is None else -1
+            ]
+            self.assertEqual(first == 77.0, expected == 77.0)
+        self.assertTrue(run.disturbance.is_busy)
+
+    def test_a_run_without_a_record_of_disturbance_is_read_and_a_broken_one_is_a_warning(self) -> None:
+        self.write()
+        self.assertFalse(results.load(self.folder).disturbance.is_known)
+        for text in ("[]", "{", '{"busy": true}'):
+            (self.folder / "disturbance.json").write_text(text, encoding="utf-8")
+            run = results.load(self.folder)
+            self.assertFalse(run.disturbance.is_known)
+            self.assertIn("the disturbance is unknown", run.warnings[-1])
 
     def test_levels_are_not_divided_by_iterations(self) -> None:
         self.write(synthetic.observations([synthetic.cell()], rounds=1, iterations=10))

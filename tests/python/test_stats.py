@@ -66,10 +66,35 @@ class MedianInterval(unittest.TestCase):
         self.assertTrue(math.isnan(stats.median_interval([]).median))
         self.assertFalse(stats.median_interval(range(5), confidence=0.5).has_interval)
 
-    def test_values_that_are_not_finite_are_refused(self) -> None:
-        for bad in (math.nan, math.inf):
-            with self.assertRaises(ValueError):
-                stats.median_interval([1, 2, 3, 4, 5, 6, bad])
+    def test_what_is_only_known_to_be_longer_keeps_its_place(self) -> None:
+        inf, nan = math.inf, math.nan
+        found = stats.median_interval([1, 2, 3, 4, 5, 6, inf])
+        self.assertEqual((found.median, found.low, found.high), (4, 1, inf))
+        # As any large value would: intervals by order statistics do not ask how large.
+        self.assertEqual(found.low, stats.median_interval([1, 2, 3, 4, 5, 6, 1e9]).low)
+        found = stats.median_interval([1, 2, 3, inf, inf, inf], bounds=[nan, nan, nan, 10, 12, 14])
+        self.assertEqual((found.median, found.at_least, found.high), (inf, 6.5, inf))
+        self.assertEqual(found.low, 1)
+        self.assertTrue(math.isnan(stats.median_interval([1, inf, inf], bounds=[nan, nan, 5]).at_least))
+        self.assertEqual(stats.median_interval([-inf, inf]).median, inf)
+
+    def test_ratios_of_what_overran_go_beyond_all_others_and_two_say_nothing(self) -> None:
+        a = pd.Series([1.0, math.inf, 3.0, math.inf], index=range(4))
+        b = pd.Series([2.0, 1.0, math.inf, math.inf], index=range(4))
+        self.assertEqual(list(stats.paired_log_ratios(a, b)), [math.log(0.5), math.inf, -math.inf])
+        slow = pd.Series([math.inf] * 5 + [2.0] * 4, index=range(9))
+        ratio = stats.paired_ratio(slow, pd.Series([1.0] * 9, index=range(9)))
+        self.assertEqual((ratio.median, ratio.low, ratio.high), (math.inf, 2.0, math.inf))
+
+    def test_levels_take_out_the_drift_and_keep_what_overran_in_its_place(self) -> None:
+        logs = pd.DataFrame({"a": [0.0, 1.0, 2.0], "b": [1.0, 2.0, math.inf], "c": [0.5, math.inf, math.inf]})
+        found = stats.levels(logs)
+        self.assertLess(found["a"], found["b"])
+        self.assertEqual(found["c"], math.inf)
+
+    def test_what_was_not_measured_is_refused(self) -> None:
+        with self.assertRaises(ValueError):
+            stats.median_interval([1, 2, 3, 4, 5, 6, math.nan])
         for confidence in (0, 1, 95):
             with self.assertRaises(ValueError):
                 stats.interval_rank(10, confidence)
