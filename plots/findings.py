@@ -400,9 +400,9 @@ def beside_python(run: results.Run, rows: pd.DataFrame) -> Answer:
 def despite(seen: Disturbance, order: Sequence[Mapping[str, Any]]) -> Answer:
     """What is left of the comparison with reference programs: they share a machine that others leave a part of, so that
     much of the ratio may be the other work's."""
-    if seen.others is None or seen.others >= seen.cpus:
+    if seen.taken is None or seen.taken >= seen.cpus:
         return Answer(f"Cannot tell: {seen.why}.")
-    stretch = seen.cpus / (seen.cpus - seen.others)
+    stretch = seen.cpus / (seen.cpus - seen.taken)
     sure = {
         f"`{one['program']}`": one["ratio"].low / stretch for one in order if one["ratio"].low / stretch > 1
     }

@@ -13,14 +13,14 @@ from typing import Any, Final
 @dataclass(frozen=True)
 class Disturbance:
     """`is_known` is false for runs of older programs. Shares are of the launch's wall time (`launch_limit`) and of the
-    CPUs' time (`run_limit`); `others` is how many CPUs other work took on average, None where it is not known.
+    CPUs' time (`run_limit`); `taken` is how many CPUs other work and the hypervisor took on average, None where it is not known.
     `not_counted`: launches, as in the column of that name, that were measured again for being disturbed."""
 
     is_known: bool = False
     is_busy: bool = False
     sentence: str = ""
     cpus: int = 0
-    others: float | None = None
+    taken: float | None = None
     launch_limit: float = 0.05
     run_limit: float = 0.05
     launches: int = 0
@@ -34,8 +34,8 @@ class Disturbance:
         """Why a sentence cannot be said; "" if the disturbance is no reason."""
         if not self.is_busy:
             return ""
-        took = "" if self.others is None else f" took {self.others:.1f} of these {self.cpus} CPUs"
-        return f"other work{took or ' ran beside it'}, and several workers feel that more than one does"
+        what = self.sentence.partition(" during the run")[0] or "other work ran beside it"
+        return f"{what}, and several workers feel that more than one does"
 
 
 UNKNOWN: Final = Disturbance()
@@ -50,7 +50,7 @@ def parse(facts: Mapping[str, Any]) -> Disturbance:
         is_busy=bool(facts["busy"]),
         sentence=str(facts.get("sentence") or ""),
         cpus=int(facts["cpus"]),
-        others=None if others is None else float(others),
+        taken=None if others is None else float(others) + float(facts.get("stolen_cpus") or 0),
         launch_limit=float(facts["launch_limit"]),
         run_limit=float(facts["run_limit"]),
         launches=int(facts["launches"]),
