@@ -31,6 +31,7 @@ install(
   USE_SOURCE_PERMISSIONS
   FILES_MATCHING
   PATTERN "*.py"
+  PATTERN "tables.json"
   PATTERN "__pycache__" EXCLUDE)
 install(FILES scripts/__init__.py DESTINATION "${CMAKE_INSTALL_DATADIR}/noisefloor/scripts")
 install(PROGRAMS scripts/find_python DESTINATION "${CMAKE_INSTALL_DATADIR}/noisefloor/scripts")

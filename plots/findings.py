@@ -328,10 +328,7 @@ def kernel(run: results.Run, rows: pd.DataFrame) -> Answer:
     return Answer(f"{listed(parts)}." if parts else "", claims)
 
 
-REFERENCES: Final = ("python", "sox")  # how the names of reference programs begin
-
-
-def references(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def references(run: results.Run, rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Every reference program with its time, and that time over the one of the fastest of ours on the same batch, paired
     by round (None: ours was not measured). A program that has a say in format, output mode or chunk size is compared
     with ours of the same."""
@@ -341,8 +338,8 @@ def references(rows: pd.DataFrame) -> list[dict[str, Any]]:
     batch = [name for name in naming.BATCH if name not in ("format", "output_mode")]
     found = []
     for _, some in naming.batches(launches, ["sweep", *batch]):
-        theirs = some[some["strategy"].str.startswith(REFERENCES)]
-        ours = some[~some["strategy"].str.startswith(REFERENCES)]
+        is_reference = some["strategy"].isin(run.references)
+        theirs, ours = some[is_reference], some[~is_reference]
         if not len(theirs):
             continue
         names_of = naming.describe_cells(some)
@@ -377,7 +374,7 @@ def beside_python(run: results.Run, rows: pd.DataFrame) -> Answer:
     """The reference programs' fastest and slowest against ours: on the ETL, else on the first batch that has them. On a
     busy machine only what is left of it if the other work had slowed the reference program down as much as it could.
     """
-    found = [one for one in references(rows) if one["ratio"] is not None and one["ratio"].n]
+    found = [one for one in references(run, rows) if one["ratio"] is not None and one["ratio"].n]
     if not found:
         return Answer()
     chosen = next((one for one in found if one["workload"] == "etl"), found[0])["batch"]
@@ -532,7 +529,7 @@ def contrasts(rows: pd.DataFrame, factor: str) -> list[dict[str, Any]]:
     launches = results.launch_values(rows[rows[factor] != ""], "wall_ns")
     if launches[factor].nunique() < 2:
         return []
-    others = [name for name in results.FACTORS if name not in (factor, "task_ns")]
+    others = [name for name in results.factors(launches) if name not in (factor, "task_ns")]
     found = []
     for _, some in launches.groupby(others, sort=False, dropna=False):
         values = list(dict.fromkeys(sorted(some[factor])))

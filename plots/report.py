@@ -126,9 +126,9 @@ def reached(metg: stats.Metg) -> str:
     return "unreached" if metg.kind == "unreached" else findings.crossing(metg)
 
 
-def references(rows: pd.DataFrame) -> str:
+def references(run: results.Run, rows: pd.DataFrame) -> str:
     """The reference programs beside the fastest of ours on the same batch, paired by round."""
-    is_reference = rows["strategy"].str.startswith(findings.REFERENCES)
+    is_reference = rows["strategy"].isin(run.references)
     if not is_reference.any():
         return page.missing(
             "No reference program (the Python original, sox) was run. A sweep with their strategies fills this: "
@@ -145,7 +145,7 @@ def references(rows: pd.DataFrame) -> str:
             else (f"×{prose.interval(one['ratio'], prose.ratio)}", one["ratio"].median),
             one["wall"].n,
         )
-        for one in findings.references(rows)
+        for one in findings.references(run, rows)
     ]
     table_html = page.html_table(
         ["batch", "reference program", "its time", "ours, fastest", "how many times as long", "n"], lines,
@@ -364,7 +364,7 @@ def build(run: results.Run) -> str:
         *(by_figure[name] for name in early),
         page.Section("ranking", "All cells, ranked", ranking(rows)),
         *(one for name, one in by_figure.items() if name not in (*early, *late)),
-        page.Section("references", "The Python original beside ours", references(rows)),
+        page.Section("references", "The Python original beside ours", references(run, rows)),
         page.Section("contrasts", "libgomp beside libomp, and other single factors", contrast(rows)),
         *(by_figure[name] for name in late),
         page.Section("lost", "What has no value", lost(rows)),

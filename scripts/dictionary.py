@@ -1,5 +1,4 @@
-#!/usr/bin/env python3
-"""Writes results/README.md, the data dictionary, from the program's own column table; or checks it.
+"""Writes results/README.md, the data dictionary, and scripts/lib/tables.json from the program's own tables; or checks them.
 
 SPDX-License-Identifier: MIT
 """
@@ -14,11 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from scripts.lib import tables
+
 TARGET: Final = Path(__file__).resolve().parent.parent / "results" / "README.md"
 
 HEAD: Final = """# Runs and their columns
 
-Written by `scripts/dictionary.py` from `noisefloor list columns`.
+Written by `scripts/dictionary` from `noisefloor list columns`.
 
 `noisefloor run` makes one folder per run in `results/runs/` (ignored by git; `results/latest` points to the newest):
 
@@ -62,23 +63,39 @@ def dictionary(program: Path) -> str:
     return HEAD + "\n".join(lines) + "\n"
 
 
+def listed(program: Path) -> str:
+    """The content of tables.json. What an older program does not tell of a row is what the file tells."""
+    printed = subprocess.run([program, "list", "--json"], check=True, capture_output=True, text=True)
+    told = json.loads(printed.stdout)
+    known = {table: {row["name"]: row for row in rows} for table, rows in tables.OURS.items()}
+    merged = {
+        table: [{**rows.get(row["name"], {}), **row} for row in told.get(table, [])]
+        for table, rows in known.items()
+    }
+    return tables.text(tables.kept(merged))
+
+
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("program", type=Path, help="the built noisefloor")
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if the file differs")
     arguments = parser.parse_args(argv)
     if not arguments.program.exists():
-        print(f"dictionary.py: {arguments.program} is not there: make build", file=sys.stderr)
+        print(f"dictionary: {arguments.program} is not there: make build", file=sys.stderr)
         return 3
-    wanted = dictionary(arguments.program)
-    if TARGET.exists() and TARGET.read_text(encoding="utf-8") == wanted:
-        return 0
-    if arguments.check:
-        print(f"{TARGET} is not what the program says: run scripts/dictionary.py", file=sys.stderr)
-        return 1
-    TARGET.write_text(wanted, encoding="utf-8")
+    try:
+        wanted = {TARGET: dictionary(arguments.program), tables.FILE: listed(arguments.program)}
+    except tables.Incomplete as error:
+        print(
+            f"dictionary: {arguments.program}: its table of {error} does not tell what figures need",
+            file=sys.stderr,
+        )
+        return 3
+    for path, text in wanted.items():
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        if arguments.check:
+            print(f"{path} is not what the program says: run scripts/dictionary", file=sys.stderr)
+            return 1
+        path.write_text(text, encoding="utf-8")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from plots import layout, style
-from scripts.lib import naming, prose, results
+from scripts.lib import naming, prose, results, tables
 
 MEASURES = ("wall_ns", "first_result_ns", "peak_rss_bytes")
 TEXTS = (prose.time_text, prose.time_text, prose.size_text)
@@ -65,7 +65,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
 
 
 def rank(cell: Any) -> tuple[Any, ...]:
-    order = ("collected", "ordered", "unordered")
+    order = tables.names("deliveries")
     place = order.index(cell["delivery"]) if cell["delivery"] in order else len(order)
     return (naming.strategy_rank(cell["strategy"]), int(cell["workers"]), place, cell["cell_id"])
 

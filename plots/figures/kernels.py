@@ -8,10 +8,10 @@ from __future__ import annotations
 import pandas as pd
 
 from plots import layout, style
-from scripts.lib import naming, prose, results, stats
+from scripts.lib import naming, prose, results, stats, tables
 
 # The order of the program's table, widest first; any other kernel follows.
-KERNELS = ("avx512", "avx2", "neon64", "omp_simd", "scalar", "naive")
+KERNELS = tables.names("kernels")
 
 
 def rank(kernel: str) -> tuple[int, str]:

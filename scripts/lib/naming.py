@@ -11,38 +11,10 @@ from typing import Any, Final
 
 import pandas as pd
 
-from scripts.lib.results import FACTORS
+from scripts.lib import results, tables
 
 # In the order of the program's table; any other strategy takes the next place.
-STRATEGIES: Final = (
-    "sequential",
-    "thread_per_task",
-    "async",
-    "std_thread",
-    "mutex_queue",
-    "openmp",
-    "openmp_tasks",
-    "openmp_taskloop",
-    "std_par",
-    "tbb",
-    "tbb_tasks",
-    "global_lock",
-    "async_io",
-    "process_per_task",
-    "fork_pool",
-    "fork_pool_shm",
-    "mpi",
-    "python_loop",
-    "python_threads",
-    "python_threads_own_rng",
-    "python_threads_pure",
-    "python_asyncio",
-    "python_pool_map",
-    "python_pool_imap",
-    "python_pool_imap_unordered",
-    "python_numpy_best",
-    "sox_xargs",
-)
+STRATEGIES: Final = tables.names("strategies")
 
 # What makes two cells the same batch: only these may be compared with each other.
 BATCH: Final = ("workload", "format", "tasks", "task_size", "output_mode", "pitfall")
@@ -55,7 +27,7 @@ def label_series(cells: pd.DataFrame, axis: Sequence[str]) -> Any:
     names = pd.Series("", index=cells.index, dtype=object)
     for strategy, rows in cells.groupby("strategy", sort=False):
         parts = pd.Series(str(strategy), index=rows.index, dtype=object)
-        for factor in ("schedule", *(name for name in FACTORS if name != "schedule")):
+        for factor in ("schedule", *(name for name in results.factors(cells) if name != "schedule")):
             if factor in ignored or rows[factor].nunique(dropna=False) < 2:
                 continue
             parts = parts + rows[factor].map(lambda value, factor=factor: describe(factor, value))

@@ -11,104 +11,36 @@ import json
 import math
 import tomllib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 
 import numpy as np
 import pandas as pd
 
-from scripts.lib import stats
+from scripts.lib import stats, tables
 from scripts.lib.disturbance import UNKNOWN, Disturbance, parse
+
+Tables = Mapping[str, Sequence[tables.Row]]
+Kinds = Mapping[str, tables.Kind]
 
 SCHEMA: Final = 2
 STATUSES: Final = ("ok", "failed", "wrong_output", "timeout", "skipped")
 
-Kind = Literal["text", "integer", "unsigned", "real"]
-
-IDENTITY: Final[dict[str, Kind]] = {
-    "schema": "integer",
-    "run_id": "text",
-    "machine_id": "text",
-    "build_id": "text",
-    "git_sha": "text",
-    "arm": "text",
-    "round": "integer",
-    "attempt": "integer",
-    "order": "integer",
-    "launch": "text",
-    "repetition": "integer",
-    "cell_id": "text",
-}
-FACTORS: Final[dict[str, Kind]] = {
-    "sweep": "text",
-    "workload": "text",
-    "strategy": "text",
-    "delivery": "text",
-    "kernel": "text",
-    "format": "text",
-    "workers": "integer",
-    "tasks": "integer",
-    "task_size": "integer",
-    "task_ns": "integer",
-    "chunk_size": "integer",
-    "schedule": "text",
-    "runtime": "text",
-    "ship": "text",
-    "transport": "text",
-    "pool": "text",
-    "bind": "text",
-    "wait_policy": "text",
-    "output_mode": "text",
-    "pitfall": "text",
-    "variant": "text",
-}
-MEASURES: Final[dict[str, Kind]] = {
-    "iterations": "integer",
-    "wall_ns": "integer",
-    "user_cpu_ns": "integer",
-    "system_cpu_ns": "integer",
-    "cpu_percent": "real",
-    "first_result_ns": "integer",
-    "peak_rss_bytes": "integer",
-    "minor_faults": "integer",
-    "major_faults": "integer",
-    "voluntary_switches": "integer",
-    "involuntary_switches": "integer",
-    "steal_ticks": "integer",
-    "run_delay_ns": "integer",
-    "others_cpu_ns": "integer",
-    "disturbed_ns": "integer",
-    "disturbance_note": "text",
-    "instructions": "integer",
-    "cycles": "integer",
-    "samples": "integer",
-    "bytes_read": "integer",
-    "bytes_written": "integer",
-    "extract_ns": "integer",
-    "transform_ns": "integer",
-    "load_ns": "integer",
-    "digest": "text",
-}
-OUTCOME: Final[dict[str, Kind]] = {
-    "started_ns": "integer",
-    "seed": "unsigned",
-    "status": "text",
-    "message": "text",
-}
+FACTORS: Final = tables.kinds(tables.OURS, "factor")
+MEASURES: Final = tables.kinds(tables.OURS, "measure")
 # In file order.
-COLUMNS: Final[dict[str, Kind]] = {**IDENTITY, **FACTORS, **MEASURES, **OUTCOME}
+COLUMNS: Final = tables.kinds(tables.OURS)
 
 # No row means anything without these, whatever its schema.
 ESSENTIAL: Final = ("schema", "cell_id", "strategy", "iterations", "wall_ns", "status")
+# Levels and rates of a repetition, not totals of its iterations.
+LEVELS: Final = frozenset(str(row["name"]) for row in tables.OURS["columns"] if row.get("total") is False)
 # What tells launches apart; rows that come straight from a launch, not from a run, name none.
 LAUNCH: Final = ("run_id", "launch", "cell_id")
 FAILURES: Final = ("failed", "wrong_output", "timeout")  # the statuses of a launch that went wrong
-# Levels and rates of a repetition, not totals of its iterations.
-NOT_TOTALS: Final = ("iterations", "cpu_percent", "peak_rss_bytes")
-
 SHOWN_PROBLEMS: Final = 8
 BLOCK: Final = 1000  # lines turned into columns at once, while they are still in the processor's cache
 
@@ -121,7 +53,7 @@ class ResultsError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """One run, validated. `observations` has the columns of COLUMNS (integers nullable, never 0 for
+    """One run, validated. `observations` has the columns of COLUMNS, and those that the run's own tables add (integers nullable, never 0 for
     unknown; texts empty instead) and one row per observation that counts, indexed by its line in the file: of a cell
     that was measured again in a round, for being disturbed, the attempt that the program chose."""
 
@@ -131,6 +63,7 @@ class Run:
     plan: dict[str, Any]
     warnings: tuple[str, ...]
     disturbance: Disturbance = UNKNOWN
+    references: frozenset[str] = tables.references(tables.OURS)  # the strategies that are programs of others
 
 
 def load(path: str | Path) -> Run:
@@ -146,7 +79,8 @@ def load(path: str | Path) -> Run:
     if path.is_dir() and not table.exists() and (path / "observations.csv.gz").exists():
         table = path / "observations.csv.gz"
     warnings: list[str] = []
-    frame = _read(table, warnings)
+    own = _read_tables(path / "tables.json", warnings) if path.is_dir() else tables.OURS
+    frame = _read(table, own, warnings)
     machine: dict[str, Any] = {}
     plan: dict[str, Any] = {}
     if path.is_dir():
@@ -156,7 +90,7 @@ def load(path: str | Path) -> Run:
     disturbed = _read_disturbance(path / "disturbance.json", warnings) if path.is_dir() else UNKNOWN
     if disturbed.not_counted:
         frame = frame[~frame["launch"].isin(disturbed.not_counted)]
-    return Run(path, frame, machine, plan, tuple(warnings), disturbed)
+    return Run(path, frame, machine, plan, tuple(warnings), disturbed, tables.references(own))
 
 
 def launch_values(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
@@ -170,8 +104,9 @@ def launch_values(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     out. Of a cell measured again in the same round (a run cut off within a launch and resumed) the last launch counts.
     Repetitions in a process are correlated: only these values count as n.
     """
-    if measure not in MEASURES or MEASURES[measure] == "text":
-        raise ResultsError(f"'{measure}' is no numeric measure; there are: {', '.join(_numeric())}")
+    measures = _measures(frame)
+    if measure not in measures:
+        raise ResultsError(f"'{measure}' is no numeric measure; there are: {', '.join(measures)}")
     # Numbered once: the three texts that tell launches apart are slow to compare.
     number = frame.groupby(list(LAUNCH), sort=False).ngroup().to_numpy(dtype=np.intp)
 
@@ -185,7 +120,7 @@ def launch_values(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     broken = having(~status.isin(["ok", "timeout"] if measure == "wall_ns" else ["ok"]).to_numpy(dtype=bool))
     usable = np.flatnonzero((frame[measure].notna().to_numpy(dtype=bool) | (overran & late)) & ~broken)
     value = frame[measure].iloc[usable].to_numpy(dtype=float, na_value=math.nan)
-    if measure not in NOT_TOTALS:
+    if measure not in LEVELS:
         value = value / frame["iterations"].iloc[usable].to_numpy(dtype=float, na_value=math.nan)
     bound = np.where(overran[usable], value, math.nan)
     value = np.where(late[usable], math.inf, value)
@@ -193,7 +128,7 @@ def launch_values(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     medians = of_launch.agg(value=("value", "median"), bound=("bound", "max"))
     # Factors are constant within a launch (checked on reading), so its first row stands for all.
     first = usable[~pd.Series(number[usable]).duplicated().to_numpy()]
-    launches = frame.iloc[first][["run_id", "arm", "round", "launch", "cell_id", *FACTORS]]
+    launches = frame.iloc[first][["run_id", "arm", "round", "launch", "cell_id", *factors(frame)]]
     launches = launches.assign(value=medians["value"].to_numpy(float), bound=medians["bound"].to_numpy(float))
     launches = launches.reset_index(drop=True)
     again = (
@@ -243,11 +178,19 @@ def select_group(frame: pd.DataFrame, group: str) -> pd.DataFrame:
     ]
 
 
-def _numeric() -> list[str]:
-    return [name for name, kind in MEASURES.items() if kind != "text"]
+def factors(frame: pd.DataFrame) -> list[str]:
+    """The factors that these rows, or launches, have: what stands between the cell's name and what was measured."""
+    names = [str(name) for name in frame.columns]
+    return names[names.index("cell_id") + 1 : names.index("iterations" if "iterations" in names else "value")]
 
 
-def _read(table: Path, warnings: list[str]) -> pd.DataFrame:
+def _measures(frame: pd.DataFrame) -> list[str]:
+    names = [str(name) for name in frame.columns]
+    between = names[names.index("iterations") : names.index("started_ns")]
+    return [name for name in between if frame[name].dtype != object]
+
+
+def _read(table: Path, own: Tables, warnings: list[str]) -> pd.DataFrame:
     try:
         # Unlike splitlines(), only line feeds end a line here: a message may hold any other character.
         data = table.read_bytes()
@@ -269,8 +212,9 @@ def _read(table: Path, warnings: list[str]) -> pd.DataFrame:
             f"{table}: line {len(lines) + 1} is torn (the run was cut off while writing it) and was left out"
         )
     header, columns = _split(table, lines)
-    _check_header(table, header, columns, warnings)
-    frame = _convert(table, dict(zip(header, columns)), len(lines) - 1)
+    kinds = _merged(tables.kinds(own))
+    _check_header(table, header, columns, list(tables.kinds(own)), kinds, warnings)
+    frame = _convert(table, dict(zip(header, columns)), kinds, len(lines) - 1)
     _check_rows(table, frame)
     return frame
 
@@ -306,7 +250,26 @@ def _split(table: Path, lines: list[str]) -> tuple[list[str], list[list[str]]]:
     return header, columns
 
 
-def _check_header(table: Path, header: list[str], columns: list[list[str]], warnings: list[str]) -> None:
+def _merged(own: Kinds) -> Kinds:
+    """COLUMNS, and what a run of another program has beside them, each in its place."""
+    merged = list(COLUMNS.items())
+    before = ""
+    for name, kind in own.items():
+        if name not in COLUMNS:
+            place = next((i for i, (other, _) in enumerate(merged, start=1) if other == before), 0)
+            merged.insert(place, (name, kind))
+        before = name
+    return dict(merged)
+
+
+def _check_header(
+    table: Path,
+    header: list[str],
+    columns: list[list[str]],
+    promised: Sequence[str],
+    kinds: Kinds,
+    warnings: list[str],
+) -> None:
     """Columns that only a newer schema has are read as empty from older rows."""
     if "schema" not in header:
         raise ResultsError(
@@ -329,20 +292,20 @@ def _check_header(table: Path, header: list[str], columns: list[list[str]], warn
                 f"{table}: line {place + 2}: schema {value} is newer than this reader (schema {SCHEMA}): read it with {advice}"
             )
         schema = min(schema, int(value))
-    missing = [name for name in COLUMNS if name not in header]
+    missing = [name for name in promised if name not in header]
     hopeless = [name for name in ESSENTIAL if name not in header]
     if hopeless or (missing and schema == SCHEMA):
         raise ResultsError(f"{table}: line 1: missing column: {', '.join(hopeless or missing)}")
-    unknown = [name for name in header if name not in COLUMNS]
+    unknown = [name for name in header if name not in kinds]
     if unknown:
         warnings.append(f"{table}: unknown column left out: {', '.join(unknown)}")
 
 
-def _convert(table: Path, texts_of: dict[str, list[str]], count: int) -> pd.DataFrame:
+def _convert(table: Path, texts_of: dict[str, list[str]], kinds: Kinds, count: int) -> pd.DataFrame:
     empty = [""] * count
     problems: list[str] = []
     columns: dict[str, Any] = {}
-    for name, kind in COLUMNS.items():
+    for name, kind in kinds.items():
         texts = texts_of.get(name, empty)
         if kind == "text":
             columns[name] = np.array(texts, dtype=object)
@@ -412,7 +375,7 @@ def _check_rows(table: Path, frame: pd.DataFrame) -> None:
         require(~ok | frame[name].fillna(0).gt(0), "must be at least 1 where status is ok", name)
     # Rows that come straight from a launch, not from a run, name none.
     named = frame[frame["launch"] != ""]
-    constant = ["cell_id", "arm", "round", *FACTORS]
+    constant = ["cell_id", "arm", "round", *factors(frame)]
     distinct = named[["run_id", "launch", *constant]].drop_duplicates()
     if distinct.duplicated(["run_id", "launch"]).any():
         problems.extend(_mixed_launches(named, constant))
@@ -466,6 +429,17 @@ def _read_json(path: Path, warnings: list[str], what: str) -> dict[str, Any]:
         warnings.append(f"{path}: no JSON object: {what} is unknown")
         return {}
     return content
+
+
+def _read_tables(path: Path, warnings: list[str]) -> Tables:
+    """The run's own; those of this tree where an older program made the run."""
+    if not path.exists():
+        return tables.OURS
+    try:
+        return tables.kept(_read_json(path, warnings, "its columns' meaning") or tables.OURS)
+    except (tables.Incomplete, AttributeError, TypeError) as error:
+        warnings.append(f"{path}: {type(error).__name__}: {error}: read with the tables of this tree")
+    return tables.OURS
 
 
 def _read_disturbance(path: Path, warnings: list[str]) -> Disturbance:

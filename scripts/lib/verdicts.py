@@ -130,7 +130,7 @@ def planned_cells(run: results.Run) -> dict[str, PlannedCell]:
         if row["cell_id"] not in cells:
             factors = {
                 name: str(row[name])
-                for name in results.FACTORS
+                for name in results.factors(run.observations)
                 if name != "task_ns" and not pd.isna(row[name]) and row[name] != ""
             }
             text = ",".join(f"{name}={value}" for name, value in factors.items())
@@ -157,7 +157,7 @@ def labels(cells: Iterable[Mapping[str, str]]) -> list[str]:
     names = [short(cell) for cell in cells]
     for name in sorted({name for name in names if names.count(name) > 1}):
         same = [i for i, other in enumerate(names) if other == name]
-        for axis in results.FACTORS:
+        for axis in dict.fromkeys(axis for i in same for axis in cells[i]):
             values = {cells[i].get(axis, "") for i in same}
             if axis not in ("sweep", "workers") and len(values) > 1:
                 for i in same:

@@ -77,9 +77,9 @@ class Findings(unittest.TestCase):
     def test_ratios_are_those_of_the_model_whichever_way_they_go(self) -> None:
         lines = self.findings()
         self.assertRegex(
-            self.line(lines, "24 files of 10 s", "std_thread"), r"^(1\.99|2\.0\d)× \[.*\] as fast$"
+            self.line(lines, "24 files of 441,000 samples", "std_thread"), r"^(1\.99|2\.0\d)× \[.*\] as fast$"
         )
-        slow = self.line(lines, "24 files of 10 s", "openmp")
+        slow = self.line(lines, "24 files of 441,000 samples", "openmp")
         self.assertRegex(slow, r"^0\.(79|80)× \[0\.\d\d–0\.\d\d\] as fast$")
         self.assertRegex(self.line(lines, "Noise in memory", "avx2"), r"^(3\.9|4\.0)\d× ")
         self.assertRegex(self.line(lines, "Pool.map"), r"^(3\.9|4\.0)\d× ")
@@ -104,7 +104,8 @@ class Findings(unittest.TestCase):
     def test_too_few_rounds_have_no_interval(self) -> None:
         lines = self.findings(rounds=3)
         self.assertRegex(
-            self.line(lines, "24 files of 10 s", "std_thread"), r"^\d\.\d\d× as fast; too few rounds"
+            self.line(lines, "24 files of 441,000 samples", "std_thread"),
+            r"^\d\.\d\d× as fast; too few rounds",
         )
         self.assertNotIn("–unreached", "".join(lines))
 

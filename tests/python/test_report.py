@@ -260,13 +260,15 @@ class Tables(Folder):
         cells = [
             synthetic.cell(),
             synthetic.cell(strategy="openmp", workers=2),
-            synthetic.cell(sweep="quick.reference", strategy="python_pool", workers=2, kernel="", format=""),
+            synthetic.cell(
+                sweep="quick.reference", strategy="python_pool_map", workers=2, kernel="", format=""
+            ),
         ]
         rows = synthetic.observations(
             cells, lambda c: {"sequential": 2e6, "openmp": 1e6}.get(c["strategy"], 40e6), noise=0.001
         )
-        text = report.references(self.load(rows).observations)
-        self.assertRegex(text, r"python_pool · 2 workers.*openmp · 2 workers.*×(39|40)\.\d")
+        text = report.references(self.load(rows), self.load(rows).observations)
+        self.assertRegex(text, r"python_pool_map · 2 workers.*openmp · 2 workers.*×(39|40)\.\d")
 
     def test_runtimes_are_compared_only_between_cells_that_differ_in_nothing_else(self) -> None:
         cells = [
@@ -389,8 +391,15 @@ class Verdict(Folder):
 
     def test_python_is_set_against_ours_of_the_same_chunk_size(self) -> None:
         cells = [synthetic.cell(strategy="tbb", workers=2, chunk_size=n) for n in (1, 64)]
-        cells += [synthetic.cell(strategy="python_pool", workers=2, kernel="", chunk_size=n) for n in (1, 64)]
-        times = {("tbb", 1): 2e6, ("tbb", 64): 1e6, ("python_pool", 1): 20e6, ("python_pool", 64): 5e6}
+        cells += [
+            synthetic.cell(strategy="python_pool_map", workers=2, kernel="", chunk_size=n) for n in (1, 64)
+        ]
+        times = {
+            ("tbb", 1): 2e6,
+            ("tbb", 64): 1e6,
+            ("python_pool_map", 1): 20e6,
+            ("python_pool_map", 64): 5e6,
+        }
         rows = synthetic.observations(cells, lambda c: times[c["strategy"], c["chunk_size"]], noise=0.001)
         text = self.answers(rows)["How far ahead of Python?"]
         self.assertRegex(text, r"chunk 64.*` takes \*\*(4\.9|5\.0).*as long as `tbb.*chunk 64.*`")
@@ -399,9 +408,9 @@ class Verdict(Folder):
     def test_python_is_set_against_the_fastest_of_ours(self) -> None:
         cells = [synthetic.cell(), synthetic.cell(strategy="tbb", workers=2)]
         cells += [
-            synthetic.cell(strategy=name, workers=2, kernel="") for name in ("python_pool", "python_loop")
+            synthetic.cell(strategy=name, workers=2, kernel="") for name in ("python_pool_map", "python_loop")
         ]
-        times = {"sequential": 2e6, "tbb": 1e6, "python_pool": 20e6}
+        times = {"sequential": 2e6, "tbb": 1e6, "python_pool_map": 20e6}
         said = self.answers(
             synthetic.observations(cells, lambda c: times.get(c["strategy"], 50e6), noise=0.001)
         )
@@ -450,7 +459,7 @@ class Verdict(Folder):
         cells = synthetic.full_cells(2)
         cells.append(
             synthetic.cell(
-                sweep="strategies", strategy="python_pool", workers=2, kernel="", task_ns=9_000_000
+                sweep="strategies", strategy="python_pool_map", workers=2, kernel="", task_ns=9_000_000
             )
         )
         synthetic.write_run(self.folder, synthetic.observations(cells))
@@ -471,7 +480,7 @@ class Verdict(Folder):
             self.assertEqual(busy[question].text, idle[question].text)
         self.assertRegex(
             busy["How far ahead of Python?"].text,
-            r"whatever the other work did: `python_pool.* more than \*\*\d+\.\d+×",
+            r"whatever the other work did: `python_pool_map.* more than \*\*\d+\.\d+×",
         )
         self.assertIn("more than 5% of their time from 60 of 90 launches; 7 more", busy["How sure?"].text)
         for question, one in busy.items():
@@ -491,7 +500,7 @@ class Verdict(Folder):
     def test_other_work_that_is_not_known_or_takes_all_leaves_no_claim_about_python(self) -> None:
         cells = [
             synthetic.cell(),
-            synthetic.cell(strategy="python_pool", workers=2, kernel="", task_ns=9_000_000),
+            synthetic.cell(strategy="python_pool_map", workers=2, kernel="", task_ns=9_000_000),
         ]
         synthetic.write_run(self.folder, synthetic.observations(cells))
         for others in (None, 2.0, 1.95):

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from scripts import results as command
-from scripts.lib import results
+from scripts.lib import results, tables
 from tests.python import synthetic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,6 +98,42 @@ class Loading(Folder):
         run = results.load(self.folder)
         self.assertEqual(len(run.observations), 0)
         self.assertIn("rows      0", command.summary(run))
+
+    def test_what_a_run_of_another_program_adds_is_read_by_its_own_tables(self) -> None:
+        rows = synthetic.observations([synthetic.cell()], rounds=2, repetitions=1)
+        columns = list(results.COLUMNS)
+        columns.insert(columns.index("format"), "huge_pages")
+        columns.insert(columns.index("samples"), "watts")
+        for row in rows:
+            row.update(huge_pages="never", watts="12.5")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "observations.csv").write_text(synthetic.csv_text(rows, columns), encoding="utf-8")
+        self.assertIn("huge_pages, watts", " ".join(results.load(self.folder).warnings))
+        own = json.loads(json.dumps(tables.OURS))
+        places = [row["name"] for row in own["columns"]]
+        own["columns"].insert(
+            places.index("samples"), {"name": "watts", "group": "measure", "kind": "real", "total": False}
+        )
+        own["columns"].insert(
+            places.index("format"), {"name": "huge_pages", "group": "factor", "kind": "text"}
+        )
+        own["strategies"].append({"name": "rust_loop", "reference": True})
+        (self.folder / "tables.json").write_text(json.dumps(own), encoding="utf-8")
+        run = results.load(self.folder)
+        self.assertEqual(list(run.observations.columns), columns)
+        self.assertFalse([text for text in run.warnings if "huge_pages" in text])
+        values = results.launch_values(run.observations, "watts")
+        self.assertEqual(list(values["huge_pages"]), ["never"] * 2)
+        self.assertEqual(results.factors(values)[-1], "variant")
+        self.assertIn("rust_loop", run.references)
+
+    def test_tables_that_cannot_be_read_are_a_warning(self) -> None:
+        self.write()
+        for text in ('{"columns": []}', "[]", '{"columns": [{"name": "x"}]}'):
+            (self.folder / "tables.json").write_text(text, encoding="utf-8")
+            run = results.load(self.folder)
+            self.assertEqual(len(run.observations), 6)
+            self.assertTrue(any("tables.json" in one for one in run.warnings), text)
 
     def test_an_older_schema_is_read_with_its_missing_columns_empty(self) -> None:
         rows = self.write()
