@@ -47,7 +47,7 @@ unknown. A cell that failed, overran or could not run here is a row too, with it
 
 
 # Columns whose being there depends on the machine: the dictionary is the same everywhere.
-BY_MACHINE: Final = ("instructions", "cycles")
+BY_MACHINE: Final = ("instructions", "cycles", "run_delay_ns", "disturbed_ns")
 
 
 def dictionary(program: Path) -> str:

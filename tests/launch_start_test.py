@@ -10,10 +10,12 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import unittest
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,74 @@ class StartTest(unittest.TestCase):
         return str(folder)
 
 
+class Cpus(StartTest):
+    """OpenMP's runtimes may bind the first thread before main(): the CPUs are those that the process was given."""
+
+    BINDING = (
+        {"OMP_PROC_BIND": "true"},
+        {"OMP_PLACES": "cores"},
+        {"GOMP_CPU_AFFINITY": "0"},
+        {"OMP_PROC_BIND": "close", "OMP_PLACES": "{0}"},
+    )
+
+    def test_are_those_that_the_process_was_given(self) -> None:
+        given = len(os.sched_getaffinity(0))
+        for binding in self.BINDING:
+            with self.subTest(binding):
+                facts = json.loads(self.run_program("doctor", "--json", **binding).stdout)
+                self.assertEqual(facts["cpus_allowed"], given)
+
+    def test_one_that_was_given_alone_is_one(self) -> None:
+        one = min(os.sched_getaffinity(0))
+        done = subprocess.run(
+            [PROGRAM, "doctor", "--json"],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, {one}),
+        )
+        facts = json.loads(done.stdout)
+        self.assertEqual((facts["cpus_allowed"], facts["workers"]), (1, 1))
+
+    def test_are_used_by_all_threads_of_the_tool(self) -> None:
+        (self.top / "in").mkdir()
+        with wave.open(str(self.top / "in" / "a.wav"), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(48000)
+            file.writeframes(bytes(2 * 48000))
+        for binding in self.BINDING:
+            with self.subTest(binding):
+                self.check_threads(binding)
+
+    def check_threads(self, binding: dict[str, str]) -> None:
+        """It has work for longer than it lives: stopped when it has made threads, it is looked at and ended."""
+        tool = subprocess.Popen(
+            [PROGRAM, "process", str(self.top / "in"), str(self.top / "out"), "--copies", "1000000"]
+            + ["--workers", "3", "--strategy", "std_thread", "--overwrite"],
+            env={**self.environment, **binding},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            threads = Path(f"/proc/{tool.pid}/task")
+            while tool.poll() is None and len(list(threads.iterdir())) < 3:
+                pass
+            tool.send_signal(signal.SIGSTOP)
+            allowed = {
+                line.split()[1]
+                for thread in threads.iterdir()
+                for line in (thread / "status").read_text().splitlines()
+                if line.startswith("Cpus_allowed_list:")
+            }
+        finally:
+            tool.kill()
+            _, said = tool.communicate()
+        own = Path("/proc/self/status").read_text().partition("Cpus_allowed_list:")[2].split()[0]
+        self.assertEqual(allowed, {own}, said)
+
+
 class OpenMp(StartTest):
     def test_a_runtime_that_is_not_found_is_skipped_with_the_package(self) -> None:
         cell, nowhere = f"{SPIN},strategy=openmp,runtime=libomp", "/nowhere/libomp.so.5"
@@ -97,6 +167,12 @@ class ReferencePrograms(StartTest):
             ("digest", ""),
         ):
             self.assertEqual(row[name], value, name)
+        if Path("/proc/self/schedstat").exists():
+            self.assertNotEqual(row["run_delay_ns"], "", row["disturbance_note"])
+            self.assertLessEqual(
+                int(row["disturbed_ns"]),
+                int(row["run_delay_ns"]) + 10**7 * int(row["steal_ticks"]) + 10**7,
+            )
         self.assertRegex(row["cell_id"], "^[0-9a-f]{12}$")
         self.assertNotEqual(row["build_id"], "")
         self.assertEqual([path.name for path in (self.top / "cache" / "output").iterdir()], [])

@@ -187,6 +187,10 @@ class Results(MpiTest):
         for row in (one, two):
             for column in ("user_cpu_ns", "system_cpu_ns", "minor_faults", "voluntary_switches"):
                 self.assertNotEqual(row[column], "", column)
+            if Path("/proc/self/schedstat").exists():
+                for column in ("run_delay_ns", "others_cpu_ns", "disturbed_ns"):
+                    self.assertNotEqual(row[column], "", column)
+                self.assertEqual(row["disturbance_note"], "")
         (etl,) = self.launch("workload=etl,tasks=4,task_size=441000,strategy=mpi,workers=2")
         for column in ("extract_ns", "transform_ns", "load_ns"):
             self.assertGreater(int(etl[column]), 0, column)

@@ -3,9 +3,11 @@
 #include "harness/base/limits.hpp"
 
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -15,6 +17,23 @@
 
 namespace noisefloor {
 namespace {
+
+// --- CPUs ---
+
+std::array<cpu_set_t, 8> given{};  // of 1024 CPUs each
+long given_bytes = 0;              // that the kernel wrote; none: it has no such call
+
+/// Called by the dynamic linker when all libraries are loaded and none is initialised: what libgomp's initialiser does
+/// to the affinity of the first thread comes later. Sanitizers are not ready yet either.
+__attribute__((no_sanitize("address", "thread", "undefined"))) void keep_given_cpus(int /*argc*/, char** /*argv*/,
+                                                                                    char** /*environment*/) {
+  given_bytes = ::syscall(SYS_sched_getaffinity, 0, sizeof given, given.data());
+}
+
+using Initialiser = void (*)(int, char**, char**);
+__attribute__((section(".preinit_array"), used)) const Initialiser kKeepGivenCpus = keep_given_cpus;
+
+// --- Control groups ---
 
 /// This process's folder in the hierarchy that has controller `controller` (empty: the unified one).
 std::optional<std::string> cgroup_path(const std::string& root, std::string_view controller) {
@@ -90,13 +109,27 @@ auto tightest_of_both(const std::string& root, std::string_view controller, std:
 
 }  // namespace
 
-int allowed_cpus() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-  const long online = sysconf(_SC_NPROCESSORS_ONLN);
-  return online > 0 ? static_cast<int>(online) : 1;
+const std::vector<int>& given_cpus() {
+  static const std::vector<int> cpus = [] {
+    std::vector<int> numbers;
+    const std::size_t bytes = given_bytes > 0 ? static_cast<std::size_t>(given_bytes) : 0;
+    for (std::size_t cpu = 0; cpu < 8 * bytes; ++cpu) {
+      if (CPU_ISSET_S(cpu, bytes, given.data())) numbers.push_back(static_cast<int>(cpu));
+    }
+    if (numbers.empty()) {
+      const long online = sysconf(_SC_NPROCESSORS_ONLN);
+      for (int cpu = 0; cpu < std::max(static_cast<int>(online), 1); ++cpu) numbers.push_back(cpu);
+    }
+    return numbers;
+  }();
+  return cpus;
 }
+
+void use_given_cpus() noexcept {
+  if (given_bytes > 0) ::syscall(SYS_sched_setaffinity, 0, static_cast<std::size_t>(given_bytes), given.data());
+}
+
+int allowed_cpus() { return static_cast<int>(given_cpus().size()); }
 
 std::optional<double> cgroup_quota(const std::string& root) {
   return tightest_of_both(root, "cpu", {"/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"}, quota_v1, quota_v2);

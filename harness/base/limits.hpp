@@ -5,10 +5,20 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace noisefloor {
 
-/// CPUs in the affinity mask, which holds the cpuset; at least 1.
+/// The numbers of the CPUs that the process was given when it was started: its affinity mask (taskset, the cpuset, a
+/// batch system) before any library was initialised. OpenMP's runtimes may narrow it before main() to the first place
+/// of OMP_PLACES (OMP_PROC_BIND, GOMP_CPU_AFFINITY, KMP_AFFINITY). In ascending order; at least one.
+const std::vector<int>& given_cpus();
+
+/// Lets the calling thread, and threads and processes that it starts from now on, use all of given_cpus() again. What
+/// binds OpenMP's threads then binds the threads that its runtime makes, and those alone.
+void use_given_cpus() noexcept;
+
+/// How many given_cpus() there are.
 int allowed_cpus();
 
 /// CPUs that the cgroups of this process grant, by the tightest quota of its own group and all above it, of version

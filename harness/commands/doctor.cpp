@@ -5,12 +5,14 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "harness/audio/signals.hpp"
 #include "harness/measure/machine.hpp"
+#include "harness/measure/probes.hpp"
 #include "harness/measure/start.hpp"
 #include "harness/strategies/strategy.hpp"
 #include "harness/workloads/table.hpp"
@@ -46,6 +48,10 @@ void print(const nlohmann::json& facts) {
   fmt::print("  clock     {}; governor {}, boost {}, SMT {}\n", text(facts.at("clock_source")),
              text(facts.at("governor")), text(facts.at("boost")), text(facts.at("smt")));
   fmt::print("  load      {}; steal {}% since boot\n", text(facts.at("load_average")), text(facts.at("steal_percent")));
+  if (const auto others = facts.at("use").at("others_cpus"); others.is_number()) {
+    fmt::print("  others    {:.2f} of these CPUs in use by other work, seen for {:.0f} s\n", others.get<double>(),
+               facts.at("use").at("seconds").get<double>());
+  }
   if (memory.at("write_back_begins_bytes").is_number()) {
     fmt::print(
         "  disk      write-back begins at {:.1f} GB unwritten, writers wait at {:.1f} GB; largest corpus here "
@@ -91,7 +97,9 @@ void add_doctor(CLI::App& app, int& status) {
   const auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "The facts as machine.json records them");
   command->callback([json, &status] {
-    const auto facts = machine_facts(cache_folder_if_any());
+    auto facts = machine_facts(cache_folder_if_any());
+    constexpr std::chrono::seconds kLook{2};
+    if (!*json) facts["use"] = facts_of(look(kLook));
     if (*json) {  // names of folders may hold anything: JSON takes UTF-8 only
       fmt::print("{}\n", facts.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     } else {

@@ -14,8 +14,10 @@
 #include <vector>
 
 #include "harness/base/error.hpp"
+#include "harness/base/limits.hpp"
 #include "harness/base/names.hpp"
 #include "harness/commands/completion.hpp"
+#include "harness/commands/disturbance.hpp"
 #include "harness/commands/doctor.hpp"
 #include "harness/commands/judge.hpp"
 #include "harness/commands/launch.hpp"
@@ -77,6 +79,7 @@ int run(int argc, char** argv) {
   add_launch(app, status);
   add_judge(app, status);
   add_doctor(app, status);
+  add_disturbance(app, status);
   add_completion(app, status);
   if (argc == 1) {
     fmt::print("{}", app.help());
@@ -119,6 +122,7 @@ int flushed(int status) {
 
 int main(int argc, char** argv) {
   noisefloor::hold_standard_descriptors();
+  noisefloor::use_given_cpus();
   try {
     return noisefloor::flushed(noisefloor::run(argc, argv));
   } catch (const noisefloor::Error& error) {

@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "harness/base/error.hpp"
+#include "harness/base/limits.hpp"
 #include "harness/base/unique_fd.hpp"
 #include "harness/commands/launch.hpp"
 #include "harness/mpi/ranks.hpp"
@@ -111,4 +112,7 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace noisefloor
 
-int main(int argc, char** argv) { return noisefloor::run(argc, argv); }
+int main(int argc, char** argv) {
+  noisefloor::use_given_cpus();
+  return noisefloor::run(argc, argv);
+}

@@ -430,12 +430,6 @@ Plan plan_of(const RunArguments& arguments) {
 }
 
 ExitStatus run(const RunArguments& arguments) {
-  if (const std::string pinning = openmp_pinning(); !pinning.empty()) {
-    throw UsageError(
-        fmt::format("{} pins the threads of every strategy, not only OpenMP's, before a cell can choose: unset it; "
-                    "taskset chooses the CPUs for all",
-                    pinning));
-  }
   if (arguments.resume.empty() && arguments.sweeps.empty()) {
     throw UsageError("give a SWEEP (noisefloor list sweeps), or --resume DIR");
   }

@@ -8,6 +8,7 @@
 #include <array>
 
 #include "harness/base/error.hpp"
+#include "harness/base/usage.hpp"
 #include "harness/measure/cell.hpp"
 #include "harness/measure/counters.hpp"
 
@@ -50,19 +51,16 @@ constexpr Column kMeasures[] = {
     {"steal_ticks", "time the hypervisor took from this machine, all CPUs", "", "ticks"},
     {kRunDelayColumn,
      "time that threads were ready to run and waited for a CPU, summed over them and over processes; of those that "
-     "ended "
-     "within the repetition, waits of 1 ms and more",
+     "ended within the repetition, waits of 1 ms and more",
      "", "ns"},
     {"others_cpu_ns",
      "CPU time that processes outside of the launch, and the kernel, used meanwhile on the CPUs that the launch may "
-     "use; "
-     "/proc/stat tells it in ticks of 10 ms, so that of the whole timed part of the launch is shared among its "
+     "use; /proc/stat tells it in ticks of 10 ms, so that of the whole timed part of the launch is shared among its "
      "repetitions",
      "", "ns"},
     {kDisturbedColumn,
      "CPU time that the launch wanted and did not get because of others: no more than run_delay_ns (its own threads "
-     "wait "
-     "for each other, too) and than what others used, and what the hypervisor took",
+     "wait for each other, too) and than what others used, and what the hypervisor took",
      "", "ns"},
     {"disturbance_note", "why one of the three is missing or incomplete", "", ""},
     {kInstructionsColumn, "instructions retired, all workers; machine.json tells whether those in the kernel are in it",
@@ -91,6 +89,8 @@ const std::vector<Column>& table() {
     for (Column& column : all) {
       if (column.name == kInstructionsColumn || column.name == kCyclesColumn)
         column.unavailable = counters_unavailable();
+      if (column.name == kRunDelayColumn || column.name == kDisturbedColumn)
+        column.unavailable = run_delay_unavailable();
     }
     return all;
   }();

@@ -13,8 +13,10 @@
 #include <utility>
 
 #include "harness/base/error.hpp"
+#include "harness/base/limits.hpp"
 #include "harness/base/names.hpp"
 #include "harness/measure/counters.hpp"
+#include "harness/measure/disturbance.hpp"
 #include "harness/measure/machine.hpp"
 #include "harness/measure/pitfall.hpp"
 #include "harness/measure/probes.hpp"
@@ -249,7 +251,12 @@ std::vector<Row> measure(Subject& subject, const Counters& counters, const Cell&
                          const LaunchOptions& options, std::uint64_t expected) {
   const std::uint32_t iterations = options.iterations != 0 ? options.iterations : calibrate(subject);
 
+  const std::size_t warmups = static_cast<std::size_t>(options.warmups);
+  const std::size_t due = warmups + static_cast<std::size_t>(options.repetitions);
   std::vector<Repetition> repetitions;
+  TimedPart timed;
+  CpuTimes cpus_before;
+  Usage used_before;
   const auto body = [&](benchmark::State& state) {
     Repetition seen;
     subject.prepare(iterations);
@@ -259,17 +266,23 @@ std::vector<Row> measure(Subject& subject, const Counters& counters, const Cell&
         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
             .count());
     const auto steal_before = steal_ticks();
-    const Usage workers_before = subject.worker_usage().usage;
-    const Usage before = process_usage();
+    const WorkerUsage workers_before = subject.worker_usage();
+    if (repetitions.size() == warmups) cpus_before = cpu_times(given_cpus()) + workers_before.other_cpus;
+    const auto pressure_before = cpu_pressure_ns();
+    const Usage before = process_usage() + workers_before.usage;
+    if (repetitions.size() == warmups) used_before = before;
     const auto instructions_before = counters.instructions.read();
     const auto cycles_before = counters.cycles.read();
     std::uint32_t iteration = 0;
     for (auto _ : state) subject.iterate(iteration++, seen);
     seen.cycles = difference(counters.cycles.read(), cycles_before);
     seen.instructions = difference(counters.instructions.read(), instructions_before);
-    const Usage after = process_usage();
+    const Usage own_after = process_usage();
+    seen.pressure_ns = difference(cpu_pressure_ns(), pressure_before);
     const WorkerUsage workers = subject.worker_usage();
-    seen.usage = (after - before) + (workers.usage - workers_before);
+    const Usage after = own_after + workers.usage;
+    seen.usage = after - before;
+    timed = {(cpu_times(given_cpus()) + workers.other_cpus) - cpus_before, (after - used_before).cpu_ns()};
     const auto steal_after = steal_ticks();
     if (steal_before && steal_after) seen.steal = *steal_after - *steal_before;
     if (peak_is_its_own) seen.peak_rss = peak_rss_bytes();  // else that of all that came before
@@ -283,8 +296,6 @@ std::vector<Row> measure(Subject& subject, const Counters& counters, const Cell&
     subject.clean();
     repetitions.push_back(std::move(seen));
   };
-  const std::size_t warmups = static_cast<std::size_t>(options.warmups);
-  const std::size_t due = warmups + static_cast<std::size_t>(options.repetitions);
   benchmark::ClearRegisteredBenchmarks();
   benchmark::RegisterBenchmark("cell", body)
       ->Iterations(iterations)
@@ -301,11 +312,17 @@ std::vector<Row> measure(Subject& subject, const Counters& counters, const Cell&
   const auto total = [&](const std::optional<std::uint64_t>& each_iteration) {
     return each_iteration ? text(*each_iteration * iterations) : std::string();
   };
+  std::vector<DisturbanceReading> readings;
+  for (std::size_t i = warmups; i < due; ++i) {
+    readings.push_back({keeper.wall_ns[i], repetitions[i].usage, repetitions[i].pressure_ns});
+  }
+  const std::vector<Disturbance> disturbed = disturbances(readings, timed, run_delay_unavailable());
   std::vector<Row> rows;
   for (std::size_t i = warmups; i < due; ++i) {
     const Repetition& seen = repetitions[i];
+    const Disturbance& disturbance = disturbed[i - warmups];
     const std::uint64_t wall_ns = keeper.wall_ns[i];
-    const std::uint64_t cpu_ns = seen.usage.user_cpu_ns + seen.usage.system_cpu_ns;
+    const std::uint64_t cpu_ns = seen.usage.cpu_ns();
     Row row = row_of(cell, options.seed);
     row["cell_id"] = cell_id(named);
     row["repetition"] = text(i - warmups);
@@ -323,6 +340,10 @@ std::vector<Row> measure(Subject& subject, const Counters& counters, const Cell&
     row["voluntary_switches"] = text(seen.usage.voluntary_switches);
     row["involuntary_switches"] = text(seen.usage.involuntary_switches);
     row["steal_ticks"] = text(seen.steal);
+    row["run_delay_ns"] = text(disturbance.run_delay_ns);
+    row["others_cpu_ns"] = text(disturbance.others_cpu_ns);
+    row["disturbed_ns"] = text(disturbance.disturbed_ns);
+    row["disturbance_note"] = disturbance.note;
     if (options.team == nullptr) {  // the counters do not see other ranks
       row["instructions"] = text(seen.instructions);
       row["cycles"] = text(seen.cycles);

@@ -7,7 +7,6 @@
 #include <hwloc.h>
 #include <link.h>
 #include <sndfile.h>
-#include <strings.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -275,20 +274,6 @@ std::string hash_of_own_file() {
 
 }  // namespace
 
-std::string openmp_pinning() {
-  const auto value_of = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::string(value != nullptr ? value : "");
-  };
-  const std::string bind = value_of("OMP_PROC_BIND");
-  if (::strcasecmp(bind.c_str(), "false") == 0) return {};  // the others are not asked
-  for (const char* name : {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"}) {
-    const std::string value = value_of(name);
-    if (!value.empty() && value != "none" && value != "disabled") return fmt::format("{}={}", name, value);
-  }
-  return {};
-}
-
 std::string build_id() {
   static const std::string id = [] {
     const std::string noted = linker_build_id();
@@ -372,6 +357,16 @@ nlohmann::json machine_facts(const std::string& corpus_folder) {
   return facts;
 }
 
+nlohmann::json facts_of(const MachineUse& seen) {
+  const auto value = [](const std::optional<double>& known) { return known ? json(*known) : json(nullptr); };
+  return {{"seconds", seen.seconds},
+          {"cpus", seen.cpus},
+          {"others_cpus", value(seen.others_cpus)},
+          {"stolen_cpus", value(seen.stolen_cpus)},
+          {"pressure", value(seen.pressure)},
+          {"load", value(seen.load)}};
+}
+
 std::vector<std::string> doubts(const nlohmann::json& facts) {
   std::vector<std::string> said;
   const int workers = facts.at("workers");
@@ -429,10 +424,27 @@ std::vector<std::string> doubts(const nlohmann::json& facts) {
     said.emplace_back(fmt::format("Only {} CPU{} here: scaling beyond that cannot be seen.", workers,
                                   workers == 1 ? " is" : "s are"));
   }
-  std::stringstream load(text("/load_average"));
-  if (double average = 0; load >> average && average > 0.5 * workers) {
-    said.emplace_back(
-        fmt::format("The load average is {:.2f} with {} CPUs: other work runs. Wait until it ends.", average, workers));
+  const json use = facts.value("use", json::object());
+  if (const json others = use.value("others_cpus", json()); others.is_number()) {
+    const int cpus = use.value("cpus", 1);
+    if (others.get<double>() > kBusyShare * cpus) {
+      said.emplace_back(fmt::format(
+          "Other work took {:.1f} of these {} CPU{} while {:.0f} s were looked at. Wait until it ends (top shows it).",
+          others.get<double>(), cpus, cpus == 1 ? "" : "s", use.value("seconds", 0.0)));
+    }
+    if (const json stolen = use.value("stolen_cpus", json());
+        stolen.is_number() && stolen.get<double>() > kBusyShare * cpus) {
+      said.emplace_back(
+          fmt::format("The hypervisor took {:.1f} of these {} CPU{} meanwhile. Measure at another hour or on another "
+                      "machine.",
+                      stolen.get<double>(), cpus, cpus == 1 ? "" : "s"));
+    }
+  } else {
+    std::stringstream load(text("/load_average"));
+    if (double average = 0; load >> average && average > 0.5 * workers) {
+      said.emplace_back(fmt::format("The load average is {:.2f} with {} CPUs: other work runs. Wait until it ends.",
+                                    average, workers));
+    }
   }
   if (const std::string clock = text("/clock_source"); clock != "tsc" && clock != "arch_sys_counter") {
     said.emplace_back(

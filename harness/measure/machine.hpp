@@ -7,13 +7,9 @@
 #include <vector>
 
 #include "harness/base/limits.hpp"  // facts of the machine, too
+#include "harness/measure/probes.hpp"
 
 namespace noisefloor {
-
-/// "NAME=value" of the variable by which OpenMP's runtime pins threads here; empty if none does. It pins
-/// the first thread before main(), and with it the threads of every strategy: available_workers() then
-/// counts the CPUs of one place, mostly one.
-std::string openmp_pinning();
 
 /// Everything that machine.json holds, with `machine_id` and `build_id` in it. `corpus_folder` is where
 /// the test signals and outputs lie: its file system is part of the facts. Empty: there is no such place.
@@ -30,7 +26,15 @@ std::string describe_differences(const nlohmann::json& before, const nlohmann::j
 /// 16 hexadecimal digits: the linker's hash of this program, or a hash of its file where the linker noted none.
 std::string build_id();
 
-/// What makes timings doubtful here, and what to do about it: one sentence each.
+/// What look() saw, as facts["use"] for doubts(): seconds, cpus, and others_cpus, stolen_cpus, pressure and load, null
+/// where unknown.
+nlohmann::json facts_of(const MachineUse& seen);
+
+/// Others take more than this share of the CPUs' time: the machine is not idle.
+inline constexpr double kBusyShare = 0.05;
+
+/// What makes timings doubtful here, and what to do about it: one sentence each. `facts` may hold facts_of() as "use":
+/// it then tells of other work, else the load average does.
 std::vector<std::string> doubts(const nlohmann::json& facts);
 
 }  // namespace noisefloor

@@ -140,10 +140,13 @@ class Measured : public Subject {
       return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000U +
              static_cast<std::uint64_t>(time.tv_usec) * 1'000U;
     };
-    return {.usage = {ns(children.ru_utime), ns(children.ru_stime), static_cast<std::uint64_t>(children.ru_minflt),
-                      static_cast<std::uint64_t>(children.ru_majflt), static_cast<std::uint64_t>(children.ru_nvcsw),
-                      static_cast<std::uint64_t>(children.ru_nivcsw)},
-            .peak_rss_bytes = static_cast<std::uint64_t>(children.ru_maxrss) * 1024U};
+    WorkerUsage usage{
+        .usage = {ns(children.ru_utime), ns(children.ru_stime), static_cast<std::uint64_t>(children.ru_minflt),
+                  static_cast<std::uint64_t>(children.ru_majflt), static_cast<std::uint64_t>(children.ru_nvcsw),
+                  static_cast<std::uint64_t>(children.ru_nivcsw)},
+        .peak_rss_bytes = static_cast<std::uint64_t>(children.ru_maxrss) * 1024U};
+    usage.usage.untold_cpu_ns = static_cast<std::int64_t>(usage.usage.cpu_ns());
+    return usage;
   }
 
  private:

@@ -316,6 +316,7 @@ LaunchStart start_reference(LaunchOptions options, const Strategy& strategy) {
     start.command.emplace_back(name);
     start.command.push_back(std::move(value));
   };
+  add("--program", own_program().string());
   add("--header", csv_header());
   add("--row", csv_line(row_of(cell, options.seed)));
   add("--least-ns", std::to_string(kLeastRepetitionNs));

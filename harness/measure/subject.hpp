@@ -16,7 +16,7 @@ namespace noisefloor {
 struct Repetition {
   std::uint64_t started_ns = 0;
   Usage usage;
-  std::optional<std::uint64_t> peak_rss, steal, instructions, cycles;
+  std::optional<std::uint64_t> peak_rss, steal, instructions, cycles, pressure_ns;
   std::uint64_t first_result_ns = 0;  ///< 0: not told
   std::uint64_t delivered = 0, failed = 0;
   std::optional<StageTimes> stages;

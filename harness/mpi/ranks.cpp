@@ -23,10 +23,10 @@
 #include <vector>
 
 #include "harness/base/error.hpp"
+#include "harness/base/limits.hpp"
 #include "harness/base/names.hpp"
 #include "harness/base/usage.hpp"
 #include "harness/measure/launch.hpp"
-#include "harness/measure/machine.hpp"
 #include "harness/strategies/chunks.hpp"
 
 namespace noisefloor {
@@ -486,11 +486,29 @@ struct RankUsage {
   Usage usage;
   std::uint64_t peak_rss_bytes = 0;
   bool peak_known = false;
+  CpuTimes cpus;  ///< told by one rank of each machine
 };
 
-RankUsage usage_of_this(bool peak_is_its_own) {
-  const auto peak = peak_is_its_own ? peak_rss_bytes() : std::nullopt;
-  return {process_usage(), peak.value_or(0), peak.has_value()};
+/// The CPUs that the ranks of this machine may use, if this rank is the first of them and is to tell what they do; who
+/// measures looks after its own.
+std::vector<int> cpus_to_tell(MPI_Comm here) {
+  constexpr std::size_t kMostCpus = 8192;
+  std::array<unsigned char, kMostCpus> used{};
+  for (const int cpu : given_cpus()) {
+    if (static_cast<std::size_t>(cpu) < kMostCpus) used[static_cast<std::size_t>(cpu)] = 1;
+  }
+  MPI_Allreduce(MPI_IN_PLACE, used.data(), static_cast<int>(kMostCpus), MPI_BYTE, MPI_BOR, here);
+  int rank_here = 0;
+  MPI_Comm_rank(here, &rank_here);
+  std::vector<int> cpus;
+  if (rank_here != 0) return cpus;
+  if (rank_of_this() == 0) {
+    for (const int cpu : given_cpus()) used.at(static_cast<std::size_t>(cpu)) = 0;
+  }
+  for (std::size_t cpu = 0; cpu < kMostCpus; ++cpu) {
+    if (used[cpu] != 0) cpus.push_back(static_cast<int>(cpu));
+  }
+  return cpus;
 }
 
 }  // namespace
@@ -505,6 +523,12 @@ struct Ranks::Job {
   std::unique_ptr<RankWork> work;
   std::uint32_t iteration = 0;  // rank 0: the one that began last
   bool peak_is_its_own = false;
+  std::vector<int> told_cpus;  // what they do is this rank's to tell
+
+  [[nodiscard]] RankUsage usage_of_this() const {
+    const auto peak = peak_is_its_own ? peak_rss_bytes() : std::nullopt;
+    return {process_usage(), peak.value_or(0), peak.has_value(), cpu_times(told_cpus)};
+  }
 
   /// Rank 0: tells all ranks, and does its own part.
   template <class F>
@@ -604,7 +628,9 @@ class Ranks::Job::RankExecutor : public Executor {
       sum.usage += ranks[rank].usage;
       if (!ranks[rank].peak_known) sum.peak_rss_bytes.reset();
       if (sum.peak_rss_bytes) *sum.peak_rss_bytes += ranks[rank].peak_rss_bytes;
+      sum.other_cpus += ranks[rank].cpus;
     }
+    sum.other_cpus += cpu_times(job_.told_cpus);
     return sum;
   }
 
@@ -638,7 +664,7 @@ void Ranks::Job::obey(const Order& order) {
       gather(work->digest(order.value));
       break;
     case Command::usage:
-      gather(usage_of_this(peak_is_its_own));
+      gather(usage_of_this());
       break;
     case Command::reset_peaks:
       peak_is_its_own = reset_peak_rss();
@@ -667,6 +693,7 @@ Ranks::Ranks(int* argc, char*** argv) {
   MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &here);
   int ranks_here = 1;
   MPI_Comm_size(here, &ranks_here);
+  job_->told_cpus = cpus_to_tell(here);
   MPI_Comm_free(&here);
   if (ranks_here > available_workers()) longest_look = {};
 }

@@ -119,7 +119,7 @@ class SharedPool final : public ProcessExecutor {
 
   [[nodiscard]] WorkerUsage worker_usage() const override {
     ask_usage();
-    WorkerUsage total{ended_usage(), 0};
+    WorkerUsage total{ended_usage()};
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       std::uint64_t peak = std::max(ended_peak(i), peaks_[i]);
       if (workers_[i].process) {

@@ -86,7 +86,7 @@ class ProcessPool final : public ProcessExecutor {
   }
 
   [[nodiscard]] WorkerUsage worker_usage() const override {
-    WorkerUsage total{ended_usage(), 0};
+    WorkerUsage total{ended_usage()};
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       std::uint64_t peak = std::max(ended_peak(i), peaks_[i]);
       if (workers_[i].process) {

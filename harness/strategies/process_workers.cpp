@@ -123,7 +123,8 @@ std::string how_it_ended(int status) {
 
 // --- Processes ---
 
-ChildProcess::ChildProcess(std::span<const int> keep, const std::function<void()>& body) {
+ChildProcess::ChildProcess(std::span<const int> keep, const std::function<void()>& body)
+    : made_(std::chrono::steady_clock::now()) {
   const pid_t parent = ::getpid();
   {
     const BlockSignals no_signals;
@@ -141,7 +142,7 @@ ChildProcess::ChildProcess(std::span<const int> keep, const std::function<void()
 }
 
 ChildProcess::ChildProcess(ChildProcess&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)) {}
+    : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)), made_(other.made_) {}
 
 ChildProcess& ChildProcess::operator=(ChildProcess&& other) noexcept {
   if (this != &other) {
@@ -151,6 +152,7 @@ ChildProcess& ChildProcess::operator=(ChildProcess&& other) noexcept {
     }
     pid_ = std::exchange(other.pid_, -1);
     pidfd_ = std::move(other.pidfd_);
+    made_ = other.made_;
   }
   return *this;
 }
@@ -171,17 +173,28 @@ Ending ChildProcess::reap() {
   int status = 0;
   rusage usage{};
   pid_t got = -1;
+  siginfo_t ended;
+  // Until it is reaped, a dead process can be asked how long it had waited for a CPU. glibc's waitid() leaves usage
+  // out.
+  do {
+    got = static_cast<pid_t>(::syscall(SYS_waitid, P_PID, pid_, &ended, WEXITED | WNOWAIT, &usage));
+  } while (got < 0 && errno == EINTR);
+  const auto cpu = std::chrono::nanoseconds(ns_of(usage.ru_utime) + ns_of(usage.ru_stime));
+  const bool has_waited = got == 0 && std::chrono::steady_clock::now() - made_ >= cpu + kLeastWaitAtEnd;
+  const std::uint64_t run_delay_ns = has_waited ? run_delay_of_process(pid_) : 0;
   do {
     got = ::wait4(pid_, &status, 0, &usage);
   } while (got < 0 && errno == EINTR);
   pid_ = -1;
   pidfd_.reset();
   if (got < 0) return {"ended, and the system keeps no account of it (SIGCHLD is ignored)", {}, 0};
-  return {how_it_ended(status),
-          {ns_of(usage.ru_utime), ns_of(usage.ru_stime), static_cast<std::uint64_t>(usage.ru_minflt),
-           static_cast<std::uint64_t>(usage.ru_majflt), static_cast<std::uint64_t>(usage.ru_nvcsw),
-           static_cast<std::uint64_t>(usage.ru_nivcsw)},
-          static_cast<std::uint64_t>(usage.ru_maxrss) * 1024U};
+  Ending ending{how_it_ended(status),
+                {ns_of(usage.ru_utime), ns_of(usage.ru_stime), static_cast<std::uint64_t>(usage.ru_minflt),
+                 static_cast<std::uint64_t>(usage.ru_majflt), static_cast<std::uint64_t>(usage.ru_nvcsw),
+                 static_cast<std::uint64_t>(usage.ru_nivcsw)},
+                static_cast<std::uint64_t>(usage.ru_maxrss) * 1024U};
+  ending.usage.run_delay_ns = run_delay_ns;
+  return ending;
 }
 
 SocketPair::SocketPair() {

@@ -59,6 +59,7 @@ class ChildProcess {
  private:
   pid_t pid_ = -1;
   UniqueFd pidfd_;
+  std::chrono::steady_clock::time_point made_;
 };
 
 /// A pair of connected stream sockets. Throws Error.

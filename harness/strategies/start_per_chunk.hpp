@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <mutex>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "harness/base/error.hpp"
+#include "harness/base/usage.hpp"
 #include "harness/strategies/chunks.hpp"
 
 namespace noisefloor {
@@ -43,11 +45,13 @@ class StartPerChunk final : public InProcessExecutor {
         if (options_.window != 0) static_cast<void>(turns_.take([this] { return cancelled(); }));
         if (cancelled()) break;
         Way::finish(started_[place]);  // its chunk is done; this is what is left of it
-        started_[place] = start([this, chunk, place, &all, &on_chunk] {
+        const auto made = std::chrono::steady_clock::now();
+        started_[place] = start([this, chunk, place, &all, &on_chunk, made] {
           tie(place);
           if (!cancelled()) run_chunk(place, all[chunk], on_chunk);
           if (options_.window != 0) turns_.finish(chunk);
           leave(place);
+          tell_end_of_thread(made);
         });
       }
     } catch (...) {

@@ -63,7 +63,8 @@ struct StrategyOptions {
 struct WorkerUsage {
   Usage usage;  ///< summed over workers, since make(), dead ones included
   std::optional<std::uint64_t> peak_rss_bytes =
-      0ULL;  ///< summed over workers, since reset_worker_peaks(); empty: unknown
+      0ULL;                  ///< summed over workers, since reset_worker_peaks(); empty: unknown
+  CpuTimes other_cpus = {};  ///< of the CPUs that workers may use and this process may not, elsewhere or here
 };
 
 /// Runs the tasks of one workload. Made after the workload (so that workers forked in make() see its

@@ -3,6 +3,7 @@
 `noisefloor launch` becomes the program, with the arguments of a launch (--protocol, --cell, --iterations, --repetitions,
 --warmups, --seed) and these:
 
+  --program PATH    noisefloor itself, which makes the columns of disturbance from what was read here
   --header LINE     the columns, as a CSV line: to be printed first
   --row LINE        a row under it with the factors, the ids, the build and the seed filled in
   --least-ns N      a repetition lasts at least this long: --iterations 0 doubles until it does
@@ -22,10 +23,12 @@ import contextlib
 import csv
 import importlib.util
 import io
+import json
 import multiprocessing
 import os
 import resource
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,6 +38,7 @@ from typing import Any, ContextManager, Final, TypeAlias
 
 PROTOCOL: Final = 1
 MODULES: Final = ("numpy", "scipy")
+ENDING_NS: Final = 5_000_000  # CPU time that a worker may still use when it was asked for the last time
 
 # One task of the ETL: paths of the input and of the output. One of `multiply`: its items.
 Task: TypeAlias = Any
@@ -84,6 +88,12 @@ class Usage:
     major_faults: int = 0
     voluntary: int = 0
     involuntary: int = 0
+    run_delay_ns: int = 0  # of what lives, and of workers that were asked before they ended
+    asked_ns: int = 0  # CPU time of what run_delay_ns is of, living descendants apart
+
+    @property
+    def cpu_ns(self) -> int:
+        return self.user_ns + self.system_ns
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(*(a + b for a, b in zip(vars(self).values(), vars(other).values())))
@@ -100,6 +110,11 @@ class Repetition:
     usage: Usage = field(default_factory=Usage)
     peak_rss_bytes: int | None = None
     steal_ticks: int | None = None
+    untold_ns: int = 0  # CPU time of threads and processes that ended and told no run delay
+    pressure_ns: int | None = None
+    before: dict[str, Any] = field(default_factory=dict)  # machine_now()
+    after: dict[str, Any] = field(default_factory=dict)
+    cpu_before_ns: int = 0  # that this program and its processes had used
     status: str = "ok"
     message: str = ""
 
@@ -138,9 +153,36 @@ def status_number(pid: int | str, label: str) -> int | None:
     return None
 
 
+def run_delay(pid: int | str) -> Usage:
+    """How long the threads of a process waited for a CPU, and the CPU time that they used."""
+    total = Usage()
+    with contextlib.suppress(OSError):
+        for thread in os.scandir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                cpu_ns, delay_ns, _ = Path(thread.path, "schedstat").read_text().split()
+                total += Usage(run_delay_ns=int(delay_ns), asked_ns=int(cpu_ns))
+    return total
+
+
+def machine_now() -> dict[str, Any]:
+    """What the machine's CPUs have done up to now."""
+    stat = ""
+    with contextlib.suppress(OSError):
+        stat = Path("/proc/stat").read_text().partition("intr")[0]
+    return {"steady_ns": time.monotonic_ns(), "stat": stat}
+
+
+def pressure_ns() -> int | None:
+    """Time in which some task of the machine waited for a CPU; None where the kernel does not tell."""
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        return 1000 * int(Path("/proc/pressure/cpu").read_text().split("total=")[1].split()[0])
+    return None
+
+
 def own_usage() -> Usage:
     """Of this process and of its children that are gone."""
-    total = Usage()
+    time.thread_time_ns()  # the kernel books what this thread used so far
+    total = run_delay("self")
     for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
         told = resource.getrusage(who)
         total += Usage(
@@ -169,6 +211,7 @@ def living_usage() -> Usage:
                 status_number(pid, "voluntary_ctxt_switches") or 0,
                 status_number(pid, "nonvoluntary_ctxt_switches") or 0,
             )
+        total += Usage(run_delay_ns=run_delay(pid).run_delay_ns)
     return total
 
 
@@ -264,6 +307,7 @@ class Measured:
         self.launch = launch
         self.warm_pool: Any = None
         self.children_peak: int | None = 0  # of pools that are gone
+        self.children_delay = Usage()
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
@@ -289,8 +333,11 @@ class Measured:
         else:
             with self.program.pool(self.launch) as pool:
                 self.program.run(pool, self.launch, tasks, done)
-                # The workers' last chance to tell: some 50 µs each of the pool's milliseconds.
-                told = peaks(child.pid or 0 for child in multiprocessing.active_children())
+                # The workers' last chance to tell: some 0.1 ms each of the pool's milliseconds.
+                workers = [child.pid or 0 for child in multiprocessing.active_children()]
+                for pid in workers:
+                    self.children_delay += run_delay(pid) + Usage(asked_ns=ENDING_NS)
+                told = peaks(workers)
                 if told is None or self.children_peak is None:
                     self.children_peak = None
                 else:
@@ -306,21 +353,31 @@ class Measured:
             (launch.output / f"{iteration:04}").mkdir()
         self.children_peak = 0
         resettable = reset_peaks(["self", *descendants()])
+        self.children_delay = Usage()
         steal = steal_ticks()
         seen.started_ns = time.time_ns()
-        before = living_usage() + own_usage()  # in this order: looking for others is work too
+        pressure = pressure_ns()
+        living_before = living_usage()
+        own_before = own_usage()  # in this order: looking for others is work too
+        seen.before = machine_now()
+        seen.cpu_before_ns = (living_before + own_before).cpu_ns
         start = time.perf_counter_ns()
         try:
             for tasks, got in zip(batches, results):
                 seen.first_result_ns += self.iterate(tasks, got)
             seen.wall_ns = time.perf_counter_ns() - start
-            seen.usage = own_usage() + living_usage() - before
+            own = own_usage() - own_before + self.children_delay
+            seen.after = machine_now()
+            waited = pressure_ns()
+            seen.usage = own + living_usage() - living_before
+            seen.untold_ns = own.cpu_ns - own.asked_ns
+            seen.pressure_ns = None if pressure is None or waited is None else waited - pressure
             after = steal_ticks()
             seen.steal_ticks = None if steal is None or after is None else after - steal
-            own, living = peaks(["self"]), peaks(descendants())
+            own_peak, living_peak = peaks(["self"]), peaks(descendants())
             known = resettable and self.program.knows_peak
-            if known and own is not None and living is not None and self.children_peak is not None:
-                seen.peak_rss_bytes = own + max(living, self.children_peak)
+            if known and own_peak is not None and living_peak is not None and self.children_peak is not None:
+                seen.peak_rss_bytes = own_peak + max(living_peak, self.children_peak)
             if check:
                 for tasks, got in zip(batches, results):
                     verify(launch, tasks, got)
@@ -389,6 +446,38 @@ def fill(
     return filled
 
 
+def disturbance(program: Path | None, timed: Sequence[Repetition]) -> list[dict[str, str]]:
+    """The columns of disturbance of each repetition, as `noisefloor disturbance` makes them of what was read."""
+    nothing = {"disturbance_note": "what others did is not known: the launch has no readings"}
+    if program is None or not all(seen.after for seen in timed):
+        return [nothing] * len(timed)
+    readings = {
+        "cpus": sorted(os.sched_getaffinity(0)),
+        "before": timed[0].before,
+        "after": timed[-1].after,
+        "own_cpu_ns": timed[-1].cpu_before_ns + timed[-1].usage.cpu_ns - timed[0].cpu_before_ns,
+        "repetitions": [
+            {
+                "wall_ns": seen.wall_ns,
+                "cpu_ns": seen.usage.cpu_ns,
+                "run_delay_ns": seen.usage.run_delay_ns,
+                "untold_cpu_ns": seen.untold_ns,
+                "pressure_ns": seen.pressure_ns,
+            }
+            for seen in timed
+        ],
+    }
+    try:
+        answer = subprocess.run(
+            [program, "disturbance"], input=json.dumps(readings), capture_output=True, text=True, check=True
+        )
+        columns: list[dict[str, str]] = json.loads(answer.stdout)
+        return columns
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        nothing["disturbance_note"] = f"what others did is not known: {program} disturbance: {error}"
+        return [nothing] * len(timed)
+
+
 def lacking() -> list[str]:
     return [name for name in MODULES if importlib.util.find_spec(name) is None]
 
@@ -419,6 +508,7 @@ def main(argv: Sequence[str], programs: dict[str, Program]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--least-ns", type=int, default=5_000_000)
     parser.add_argument("--amplitude", type=float, default=0.003)
+    parser.add_argument("--program", type=Path)
     parser.add_argument("--signals", type=Path, default=Path())
     parser.add_argument("--output", type=Path, default=Path())
     options = parser.parse_args(argv)
@@ -466,11 +556,12 @@ def main(argv: Sequence[str], programs: dict[str, Program]) -> int:
             iterations = options.iterations or measured.calibrate(options.least_ns)
             for _ in range(options.warmups):
                 measured.repeat(iterations, check=False)
-            for number in range(options.repetitions):
-                seen = measured.repeat(iterations)
-                worst = max(worst, seen.status != "ok")
-                filled = fill(row, launch, iterations, number, seen)
-                sys.stdout.write(csv_line([filled[name] for name in columns]))
+            timed = [measured.repeat(iterations) for _ in range(options.repetitions)]
+        for number, (seen, found) in enumerate(zip(timed, disturbance(options.program, timed))):
+            worst = max(worst, seen.status != "ok")
+            filled = fill(row, launch, iterations, number, seen)
+            filled |= {name: value for name, value in found.items() if name in filled}
+            sys.stdout.write(csv_line([filled[name] for name in columns]))
     finally:
         if launch.kind == "etl":
             shutil.rmtree(launch.output, ignore_errors=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -77,6 +78,49 @@ class ReferenceTest(unittest.TestCase):
         with contextlib.redirect_stdout(printed):
             status = protocol.main(self.arguments(cell, iterations, repetitions), PROGRAMS)
         return status, list(csv.DictReader(io.StringIO(printed.getvalue())))
+
+
+class Disturbance(ReferenceTest):
+    """The readings are the program's own, the arithmetic is noisefloor's."""
+
+    CELL = f"workload=etl,strategy=python_pool_map,workers=2,tasks=3,task_size={FRAMES}"
+
+    def run_with(self, answer: str) -> list[dict[str, str]]:
+        fake = self.folder / "noisefloor"
+        fake.write_text(f"#!/bin/sh\ncat > {self.folder}/readings\n{answer}\n")
+        fake.chmod(0o755)
+        printed = io.StringIO()
+        columns = [*COLUMNS, "run_delay_ns", "others_cpu_ns", "disturbed_ns", "disturbance_note"]
+        arguments = self.arguments(self.CELL)
+        arguments[arguments.index("--header") + 1] = ",".join(columns)
+        arguments[arguments.index("--row") + 1] += ",,,,"
+        with contextlib.redirect_stdout(printed):
+            self.assertEqual(protocol.main([*arguments, "--program", str(fake)], PROGRAMS), 0)
+        return list(csv.DictReader(io.StringIO(printed.getvalue())))
+
+    def test_is_what_noisefloor_makes_of_the_readings(self) -> None:
+        found = [
+            {"run_delay_ns": f"{i}", "others_cpu_ns": "7", "disturbed_ns": "5", "disturbance_note": "x"}
+            for i in (3, 4)
+        ]
+        rows = self.run_with(f"echo '{json.dumps(found)}'")
+        self.assertEqual([row["run_delay_ns"] for row in rows], ["3", "4"])
+        self.assertEqual({(row["others_cpu_ns"], row["disturbed_ns"]) for row in rows}, {("7", "5")})
+        readings = json.loads((self.folder / "readings").read_text())
+        self.assertEqual(set(readings["cpus"]), os.sched_getaffinity(0))
+        self.assertIn("cpu0 ", readings["before"]["stat"])
+        self.assertGreater(readings["after"]["steady_ns"], readings["before"]["steady_ns"])
+        for one, row in zip(readings["repetitions"], rows):
+            self.assertEqual(one["wall_ns"], int(row["wall_ns"]))
+            self.assertEqual(one["cpu_ns"], int(row["user_cpu_ns"]) + int(row["system_cpu_ns"]))
+            self.assertLessEqual(one["cpu_ns"], readings["own_cpu_ns"])
+            if Path("/proc/self/schedstat").exists():
+                self.assertGreater(one["run_delay_ns"], 0, "its workers waited to be started")
+
+    def test_is_empty_with_the_reason_where_noisefloor_fails(self) -> None:
+        for row in self.run_with("exit 3"):
+            self.assertEqual((row["status"], row["run_delay_ns"]), ("ok", ""))
+            self.assertIn("exit status 3", row["disturbance_note"])
 
 
 class EveryProgram(ReferenceTest):
