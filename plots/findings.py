@@ -415,7 +415,7 @@ def certainty(run: results.Run, rows: pd.DataFrame) -> Answer:
     launches = quality.executed(rows, run.disturbance.launch_limit)
     if not len(launches):
         return Answer()
-    of_cell = launches.groupby(["sweep", "cell_id"], sort=False).size()
+    of_cell = results.launch_values(rows, "wall_ns").groupby(["sweep", "cell_id"], sort=False).size()
     rounds, most = int(of_cell.min()), int(of_cell.max())
     counted = f"{rounds}" if rounds == most else f"{rounds} to {most}"
     spread = stats.median_interval(100 * launches.drop_duplicates(["sweep", "cell_id"])["deviation"])

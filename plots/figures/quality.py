@@ -64,10 +64,10 @@ def executed(rows: pd.DataFrame, limit: float) -> pd.DataFrame:
 def describe_disturbance(run: results.Run) -> str:
     """How much of the run others disturbed, as a sentence without its full stop."""
     seen = run.disturbance
-    if not seen.is_known:
+    if not seen.is_known or seen.taken is None:
         return "How much others took from the run was not recorded"
     text = f"Others took more than {seen.launch_limit:.0%} of their time from {seen.disturbed:,} of {seen.launches:,} launches"
-    return text + (f"; {seen.again:,} more measured such cells again" if seen.again else "")
+    return text + (f"; {seen.again:,} launches measured such cells again" if seen.again else "")
 
 
 def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:

@@ -106,9 +106,14 @@ def dots(entry: Entry) -> layout.Row:
         entry.strategy,
         (
             layout.Dot(entry.wall, prose.time_text(entry.wall)),
-            layout.Dot(entry.speed_up, speed_up_text(entry), tick),
+            layout.Dot(entry.speed_up if is_visible(entry) else None, speed_up_text(entry), tick),
         ),
     )
+
+
+def is_visible(entry: Entry) -> bool:
+    """Not where most launches overran their deadline: all that is known is that it is slow."""
+    return entry.speed_up is None or entry.speed_up.median > 0
 
 
 def speed_up_text(entry: Entry) -> str:
@@ -116,4 +121,6 @@ def speed_up_text(entry: Entry) -> str:
         return "no sequential of its kind"
     if entry.is_baseline:
         return "1 by definition"
+    if entry.speed_up.median == 0:
+        return "overran its deadline"
     return f"×{prose.interval(entry.speed_up, prose.ratio)}"

@@ -6,6 +6,7 @@ SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -52,7 +53,8 @@ def finding(pitfall: dict[str, Any], rows: pd.DataFrame) -> Finding:
     medians: dict[str, float] = {}
     launches = results.launch_values(rows, str(pitfall["measure"]))
     for variant, some in launches.groupby("variant", sort=False):
-        medians[str(variant)] = float(some["value"].median())
+        if math.isfinite(median := float(some["value"].median())):
+            medians[str(variant)] = median
 
     def status(variant: str) -> tuple[str, str]:
         """The worst that became of it, and why."""
@@ -71,10 +73,10 @@ def finding(pitfall: dict[str, Any], rows: pd.DataFrame) -> Finding:
         return Finding(name, None, f"not applicable: {why}", medians)
     if good_status != "ok":
         return Finding(name, None, f"no verdict: the cure itself: {good_status}: {good_why}", medians)
-    if harm == "hang":
+    if harm == "hang" and bad_status in ("timeout", "ok"):
         verdict = "hang: " + bad_why if bad_status == "timeout" else "not here: it does not hang"
         return Finding(name, None, verdict, medians)
-    if harm == "wrong":
+    if harm == "wrong" and bad_status in ("wrong_output", "ok"):
         wrong = bad_status == "wrong_output"
         verdict = "reproduced: the answer is wrong" if wrong else "not here: the answer is right"
         return Finding(name, None, verdict, medians)

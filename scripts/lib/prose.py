@@ -108,7 +108,8 @@ def describe_source(run: Run, rows: pd.DataFrame) -> str:
 
 def describe_others(run: Run) -> str:
     """That others worked beside the run, as a sentence with a blank before it; "" if they hardly did."""
-    return f" {capital(run.disturbance.sentence)}." if run.disturbance.is_busy else ""
+    seen = run.disturbance
+    return f" {capital(seen.sentence.partition(':')[0])}." if seen.is_busy else ""
 
 
 def capital(text: str) -> str:
@@ -117,23 +118,33 @@ def capital(text: str) -> str:
 
 
 def describe_undrawn(rows: pd.DataFrame) -> str:
-    """What was tried and is not in the picture, with the reason; "" if all is."""
-    bad = rows[rows["status"] != "ok"]
-    if not len(bad):
-        return ""
+    """What was tried and is not in the picture, with the reason, and what overran its deadline; "" if there is neither."""
+    # A cell of a pitfall has no strategy, and may be meant to hang.
+    late = (rows["status"] == "timeout") & (rows["pitfall"] == "")
+    overran = [f"{launches} of {strategy}" for (strategy, _), launches in _kinds(rows[late])]
+    lost = rows[~late & (rows["status"] != "ok")]
     parts = []
     for status in STATUSES:
-        of_status = bad[bad["status"] == status]
-        # A cell of a pitfall has no strategy.
-        who = of_status["strategy"].where(
-            of_status["strategy"] != "", of_status["pitfall"] + " " + of_status["variant"]
-        )
-        for (strategy, message), some in of_status.groupby([who, "message"], sort=False):
-            launches = len(some[["run_id", "launch", "cell_id"]].drop_duplicates())
-            reason = f" ({str(message).rstrip('.')[:120]})" if message else ""
+        for (strategy, message), launches in _kinds(lost[lost["status"] == status]):
+            reason = f" ({message.rstrip('.')[:120]})" if message else ""
             parts.append(f"{launches} launch{'' if launches == 1 else 'es'} of {strategy} {status}{reason}")
     shown = parts[:4] + ([f"{len(parts) - 4} more kinds"] if len(parts) > 4 else [])
-    return f" Not drawn: {'; '.join(shown)}."
+    text = (
+        f" Overran their deadline, and count as longer than all others: {', '.join(overran)}."
+        if overran
+        else ""
+    )
+    return text + (f" Not drawn: {'; '.join(shown)}." if shown else "")
+
+
+def _kinds(rows: pd.DataFrame) -> list[tuple[tuple[str, str], int]]:
+    """What these rows are of, and their message, with the number of launches."""
+    who = rows["strategy"].where(rows["strategy"] != "", rows["pitfall"] + " " + rows["variant"])
+    launches = rows.assign(who=who).drop_duplicates(["run_id", "launch", "cell_id"])
+    return [
+        ((str(name), str(message)), len(some))
+        for (name, message), some in launches.groupby(["who", "message"], sort=False)
+    ]
 
 
 def with_unit(unit: Callable[[float], tuple[float, str]]) -> Callable[[stats.Estimate], str]:

@@ -59,6 +59,15 @@ class Findings(WithRun):
         self.assertEqual(verdicts["sticks"], "hang: killed at its deadline of 2.0 s")
         self.assertEqual(verdicts["elsewhere"], "not applicable: it takes two CPUs")
 
+    def test_a_bad_variant_that_crashes_where_it_should_hang_or_be_wrong_gives_no_verdict(self) -> None:
+        frame = self.load().observations
+        crashed = frame["variant"] == "lose"
+        frame.loc[crashed, ["status", "message"]] = ["failed", "killed by signal 11"]
+        for name in ("sticks", "lies", "ten_times"):
+            (facts,) = (one for one in synthetic.PITFALLS if one["name"] == name)
+            found = library.finding(facts, frame[frame["pitfall"] == name])
+            self.assertEqual(found.verdict, "no verdict: failed: killed by signal 11")
+
     def test_few_rounds_decide_nothing(self) -> None:
         self.assertRegex(self.verdicts(rounds=3)["ten_times"], r"^undecided: .*n = 3")
 
