@@ -59,9 +59,7 @@ def main(argv: Sequence[str]) -> int:
         metavar=("BASE.json", "HEAD.json"),
         help="compare two outputs of Google Benchmark instead, which were not measured in turns",
     )
-    parser.add_argument(
-        "--margin", type=parse_margin, default=stats.GATE_MARGIN, help="least change that counts (1%%)"
-    )
+    parser.add_argument("--margin", type=parse_margin, default=None, help="least change that counts (1%%)")
     parser.add_argument("--strict", action="store_true", help="exit 4 if the session is inconclusive")
     parser.add_argument("--removed", action="append", default=[], metavar="CELL", help=argparse.SUPPRESS)
     parser.add_argument(
@@ -78,13 +76,15 @@ def main(argv: Sequence[str]) -> int:
     try:
         if arguments.from_google_benchmark:
             base, head = (Path(name) for name in arguments.from_google_benchmark)
-            report = verdicts.compare_google_benchmark(base, head, margin=arguments.margin)
+            report = verdicts.compare_google_benchmark(
+                base, head, margin=stats.GATE_MARGIN if arguments.margin is None else arguments.margin
+            )
             print(f"gate: warning: {verdicts.NOT_INTERLEAVED}", file=sys.stderr)
         else:
             screen = results.load(arguments.run)
             if arguments.flagged:
                 verdicts.check_comparable(screen, None)
-                wanted = verdicts.filter_of(screen, verdicts.flagged_cells(screen))
+                wanted = verdicts.filter_of(screen, verdicts.plan_confirmation(screen).cells)
                 if wanted:
                     print(wanted)
                 return 0

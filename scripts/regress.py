@@ -6,6 +6,7 @@ SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import signal
@@ -19,7 +20,7 @@ from typing import Final
 
 from scripts import gate
 from scripts.lib import builds, history, instructions, verdicts
-from scripts.lib import results, stats
+from scripts.lib import judge, results
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SHARE_OF_SCREEN: Final = 0.75  # of the budget: 18 rounds of all cells against 45 of the few that are flagged
@@ -125,12 +126,12 @@ def removed_cells(session: Session) -> list[str]:
 def measure(session: Session, arguments: argparse.Namespace, out: Path) -> int:
     """Screens, confirms and judges; the report goes into the screen's folder. Returns the exit status."""
     started = time.monotonic()
-    options: list[str] = [f"--rounds={arguments.rounds}"]
-    if arguments.control:
-        options.append("--control")
+    rules = judge.default_rules()
+    screen_rounds = arguments.rounds or rules.screen_rounds
+    options = ["--control"] if arguments.control else []
+    screen_options = [f"--rounds={screen_rounds}", *options]
     if arguments.seed is not None:
-        options.append(f"--seed={arguments.seed}")
-    screen_options = list(options)
+        screen_options.append(f"--seed={arguments.seed}")
     notes: list[str] = list(arguments.note)
     if arguments.budget is not None:
         if not speaks(session.runner, "--budget"):
@@ -143,34 +144,41 @@ def measure(session: Session, arguments: argparse.Namespace, out: Path) -> int:
     run = results.load(screen)
     if arguments.budget is not None:
         got = int(run.observations["round"].nunique())
-        if got < arguments.rounds and not interrupted:
+        if got < screen_rounds and not interrupted:
             notes.append(
-                f"The budget of {arguments.budget:.0f} s cut the screen from {arguments.rounds} rounds to {got}."
+                f"The budget of {arguments.budget:.0f} s cut the screen from {screen_rounds} rounds to {got}."
             )
     confirm: Path | None = None
-    flagged = verdicts.flagged_cells(run) if {"head", "base"} <= set(run.observations["arm"]) else []
-    if flagged and not interrupted:
-        rounds = arguments.confirm_rounds
+    if {"head", "base"} <= set(run.observations["arm"]) and not interrupted:
+        affordable = math.inf
         if arguments.budget is not None:
             left = arguments.budget - (time.monotonic() - started)
-            # What one round of the flagged cells took in the screen, all costs included.
-            share = (time.monotonic() - started) / max(1, len(run.observations["launch"].unique()))
-            arms = run.observations["arm"].nunique()
-            rounds = min(rounds, int(left / (share * arms * len(flagged))))
-            if rounds < arguments.confirm_rounds:
-                notes.append(
-                    f"The budget cut the confirmation from {arguments.confirm_rounds} rounds to {max(rounds, 0)}."
-                )
-        if rounds >= stats.LEAST_VALUES:
-            builds.say(f"confirming {len(flagged)} flagged cells in {rounds} fresh rounds")
-            wanted = verdicts.filter_of(run, flagged)
-            options[0] = f"--rounds={rounds}"
+            # What one launch took in the screen, all costs included; a visit launches every arm.
+            launch = (time.monotonic() - started) / max(1, len(run.observations["launch"].unique()))
+            affordable = max(0.0, left / (launch * run.observations["arm"].nunique()))
+        plan = verdicts.plan_confirmation(run, affordable, arguments.confirm_rounds)
+        asked = arguments.confirm_rounds or rules.confirm_rounds
+        if plan.cells and plan.rounds < asked:
+            notes.append(f"The budget cut the confirmation from {asked} rounds to {plan.rounds}.")
+        elif plan.rounds > asked:
+            notes.append(
+                f"{asked} rounds cannot confirm one of {len(plan.cells)} flagged cells: they were given {plan.rounds}."
+            )
+        if plan.left_out:
+            notes.append(
+                f"There was no time to confirm {len(plan.left_out)} of {len(plan.left_out) + len(plan.cells)} flagged "
+                "cells: they are INCONCLUSIVE. A larger --budget decides them."
+            )
+        if plan.cells:
+            builds.say(f"confirming {len(plan.cells)} flagged cells in {plan.rounds} fresh rounds")
+            wanted = verdicts.filter_of(run, plan.cells)
+            again = [f"--rounds={plan.rounds}", *options, "--progress=plain"]
             if arguments.seed is not None:
-                options[-1] = f"--seed={arguments.seed + 1}"
+                again.append(f"--seed={arguments.seed + 1}")
             inner = Session(
                 session.runner, session.base, session.head, session.sweep, (f"--filter={wanted}",)
             )
-            status, confirm = inner.run(screen / "confirm", *options, "--progress=plain")
+            status, confirm = inner.run(screen / "confirm", *again)
             interrupted = status == 130
             if confirm is not None and not (confirm / "observations.csv").exists():
                 confirm = None
@@ -235,17 +243,19 @@ def make_parser() -> argparse.ArgumentParser:
         "--sweep", default="gate", metavar="SWEEP", help="its name, or the path of a .toml file (gate)"
     )
     parser.add_argument("--filter", metavar="REGEX", help="only the cells in whose text this is found")
+    parser.add_argument("--rounds", type=int, default=None, metavar="N", help="of the screen (18)")
     parser.add_argument(
-        "--rounds", type=int, default=stats.SCREEN_ROUNDS, metavar="N", help="of the screen (18)"
-    )
-    parser.add_argument(
-        "--confirm-rounds", type=int, default=stats.CONFIRM_ROUNDS, metavar="N", help="of what it flags (45)"
+        "--confirm-rounds",
+        type=int,
+        default=None,
+        metavar="N",
+        help="of what it flags (45); more where so few could not confirm anything",
     )
     parser.add_argument(
         "--budget", type=parse_budget, metavar="TIME", help="of both together, builds apart: 90s, 3m"
     )
     parser.add_argument(
-        "--margin", type=gate.parse_margin, default=stats.GATE_MARGIN, help="least change that counts (1%%)"
+        "--margin", type=gate.parse_margin, default=None, help="least change that counts (1%%)"
     )
     parser.add_argument("--strict", action="store_true", help="exit 4 if the session is inconclusive")
     parser.add_argument(
@@ -331,7 +341,10 @@ def main(argv: Sequence[str], root: Path = ROOT) -> int:
     parser = make_parser()
     try:
         arguments = parser.parse_args(argv)
-        if min(arguments.rounds, arguments.confirm_rounds) < 1:
+        if min(arguments.rounds or 1, arguments.confirm_rounds or 1) < 1 or 0 in (
+            arguments.rounds,
+            arguments.confirm_rounds,
+        ):
             parser.error("rounds must be at least 1")
     except SystemExit as end:
         return int(end.code or 0)

@@ -52,16 +52,25 @@ GateRules rules_of(const json& session) {
   return rules;
 }
 
+json as_json(const GateRules& rules) {
+  return {{"screen_rounds", rules.screen_rounds},
+          {"confirm_rounds", rules.confirm_rounds},
+          {"screen_alpha", rules.screen_alpha},
+          {"alpha", rules.alpha},
+          {"margin", rules.margin}};
+}
+
 json answer(const json& session) {
   const GateRules rules = rules_of(session);
   std::vector<CellRounds> cells;
   for (const json& cell : session.at("cells")) {
     cells.push_back({numbers(cell, "screened"), numbers(cell, "confirmed"), cell.value("sees", CellRounds{}.sees)});
   }
-  json found = {{"cells", json::array()}};
+  json found = {{"rules", as_json(rules)}, {"cells", json::array()}};
   for (const Judged& one : judge(cells, rules)) {
     const Change& change = one.change;
     found["cells"].push_back({{"verdict", name_of(one.verdict)},
+                              {"sees", cells[found["cells"].size()].sees},
                               {"effect", number(change.effect)},
                               {"low", number(change.low)},
                               {"high", number(change.high)},
@@ -76,6 +85,10 @@ json answer(const json& session) {
       session.contains("affordable") ? number(session["affordable"]) : std::numeric_limits<double>::infinity();
   const Confirmation plan = plan_confirmation(cells, affordable, rules);
   found["confirm"] = {{"rounds", plan.rounds}, {"cells", plan.cells}, {"left_out", plan.left_out}};
+  for (const json& sigma : session.value("sigmas", json::array())) {
+    found["visible"].push_back(
+        number(smallest_visible(number(sigma), rules.screen_rounds, rules.confirm_rounds, 1, rules)));
+  }
   return found;
 }
 

@@ -21,6 +21,7 @@ LOOKS: Final = {
     "REGRESSED": ("^", "#D55E00"),
     "IMPROVED": ("v", "#0072B2"),
     "INCONCLUSIVE": ("D", "#8A6F00"),
+    "UNDERPOWERED": ("d", "#7A7A7A"),
     "OK": ("o", style.INK),
 }
 GREY: Final = "#DDDDDD"

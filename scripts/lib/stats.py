@@ -294,63 +294,11 @@ def holm(p: npt.ArrayLike) -> Floats:
     return adjusted
 
 
-# ---- Comparing builds: the gate ------------------------------------------------------------------------------------
+# ---- Two outputs of Google Benchmark, which were not measured in turns -----------------------------------------------
+# The gate's own judge is the program's: scripts/lib/judge.py asks it.
 
-SCREEN_ROUNDS: Final = 18
-CONFIRM_ROUNDS: Final = 45
-SCREEN_ALPHA: Final = 0.10
 GATE_ALPHA: Final = 0.05
 GATE_MARGIN: Final = 0.01
-# What a cell shall see where its sweep does not say.
-GATE_SEES: Final = 0.05
-
-Verdict = Literal["OK", "REGRESSED", "IMPROVED", "INCONCLUSIVE"]
-
-
-@dataclass(frozen=True)
-class Change:
-    """By how much head takes longer than base, from ln(head / base) by round.
-
-    `effect`, `low`, `high`, `smallest_visible` are fractions (0.03: 3% longer); `sigma` is the spread of the
-    logarithms, 1.4826 times their median absolute deviation. `slower` and `faster` are one-sided p values of the sign
-    test: of a median that is not above, or not below zero. nan where there are too few rounds.
-    """
-
-    effect: float
-    low: float
-    high: float
-    sigma: float
-    smallest_visible: float
-    slower: float
-    faster: float
-    rounds: int
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A cell's verdict, the change that it rests on (of the confirming rounds where there are any, else of
-    the screening ones), its p value (Holm's over all confirmed cells; of the screen, uncorrected, if `flagged`
-    is false) and, where the verdict needs one, the reason."""
-
-    verdict: Verdict
-    change: Change
-    p: float
-    flagged: bool
-    reason: str
-
-
-def sign_test(values: npt.ArrayLike) -> tuple[float, float]:
-    """One-sided p values, exactly: that so many are positive, and that so many are negative, if both are
-    equally likely. Zeros say nothing and are left out; without any other value both are 1."""
-    data = np.asarray(values, dtype=float)
-    positive, negative = int(np.sum(data > 0)), int(np.sum(data < 0))
-    return _upper_tail(positive, positive + negative), _upper_tail(negative, positive + negative)
-
-
-@lru_cache(maxsize=65536)
-def _upper_tail(k: int, n: int) -> float:
-    """P(X >= k) for X of Binomial(n, 1/2)."""
-    return sum(math.comb(n, i) for i in range(k, n + 1)) / int(2**n)
 
 
 def visible_factor(rounds: int) -> float:
@@ -360,87 +308,6 @@ def visible_factor(rounds: int) -> float:
     if rounds < 1:
         raise ValueError(f"visible_factor: at least one round, not {rounds}")
     return 2.5 * math.sqrt(math.pi / 2 / rounds)
-
-
-def change_between(log_ratios: npt.ArrayLike, margin: float = GATE_MARGIN) -> Change:
-    """The change that ln(head / base) of these rounds shows. Fewer than LEAST_VALUES rounds: no interval
-    and no smallest visible change (nan). Throws ValueError for values that are not finite."""
-    data = np.asarray(log_ratios, dtype=float).ravel()
-    estimate = median_interval(data)
-    if estimate.n == 0:
-        return Change(math.nan, math.nan, math.nan, math.nan, math.nan, 1.0, 1.0, 0)
-    sigma = 1.4826 * float(np.median(np.abs(data - estimate.median)))
-    visible = math.nan
-    if estimate.n >= LEAST_VALUES:
-        visible = math.expm1(math.log1p(margin) + visible_factor(estimate.n) * sigma)
-    slower, faster = sign_test(data)
-    return Change(
-        math.expm1(estimate.median),
-        math.expm1(estimate.low),
-        math.expm1(estimate.high),
-        sigma,
-        visible,
-        slower,
-        faster,
-        estimate.n,
-    )
-
-
-def screen_direction(log_ratios: npt.ArrayLike, alpha: float = SCREEN_ALPHA) -> int:
-    """What the screen flags: +1 if head seems slower, -1 if faster, 0 if the sign test finds neither
-    one-sided at `alpha`."""
-    slower, faster = sign_test(log_ratios)
-    return 1 if slower < alpha else -1 if faster < alpha else 0
-
-
-def judge(
-    screened: Mapping[str, npt.ArrayLike],
-    confirmed: Mapping[str, npt.ArrayLike],
-    sees: Mapping[str, float],
-    *,
-    margin: float = GATE_MARGIN,
-    alpha: float = GATE_ALPHA,
-) -> dict[str, Judged]:
-    """The verdict of every screened cell, from ln(head / base) by round.
-
-    `confirmed` holds fresh rounds of the cells that the screen flagged; these alone decide, in the direction that
-    was flagged: REGRESSED (or IMPROVED, its mirror) where Holm's p over all of them is below `alpha` and the
-    change is at least the floor: the margin, or, in a cell that cannot see what is asked of it (`sees`, by cell;
-    GATE_SEES if absent), the smallest change that it can see. Else OK; or INCONCLUSIVE where the smallest visible
-    change is above what is asked, where there are too few rounds, or where a flagged cell was not confirmed.
-    """
-    directions = {cell: screen_direction(values) for cell, values in screened.items()}
-    fresh = {
-        cell: change_between(confirmed[cell], margin)
-        for cell, direction in directions.items()
-        if direction != 0 and cell in confirmed
-    }
-    raw = [fresh[cell].slower if directions[cell] > 0 else fresh[cell].faster for cell in fresh]
-    corrected = dict(zip(fresh, (float(p) for p in holm(raw)))) if fresh else {}
-    result: dict[str, Judged] = {}
-    for cell, values in screened.items():
-        direction, asked = directions[cell], sees.get(cell, GATE_SEES)
-        change = fresh.get(cell) or change_between(values, margin)
-        p = corrected.get(cell, min(change.slower, change.faster))
-        blind = not change.smallest_visible <= asked  # nan is blind, too
-        verdict: Verdict = "OK"
-        reason = ""
-        if change.rounds < LEAST_VALUES:
-            verdict, reason = "INCONCLUSIVE", f"{change.rounds} rounds are fewer than {LEAST_VALUES}"
-        elif direction != 0 and cell not in fresh:
-            verdict, reason = "INCONCLUSIVE", "flagged by the screen and not confirmed"
-        elif (
-            direction != 0
-            and p < alpha
-            and direction * math.log1p(change.effect)
-            >= math.log1p(change.smallest_visible if blind else margin)
-        ):
-            verdict = "REGRESSED" if direction > 0 else "IMPROVED"
-        elif blind:
-            verdict = "INCONCLUSIVE"
-            reason = f"sees {change.smallest_visible:.1%} where {asked:.1%} is asked of it"
-        result[cell] = Judged(verdict, change, p, direction != 0, reason)
-    return result
 
 
 def wilson_interval(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats as scipy_stats
 
+from scripts.lib import judge as judging
 from scripts.lib import results, stats
 from scripts.lib.results import ResultsError
 
@@ -28,6 +29,7 @@ MARKS: Final = {
     "FAILED": "✖",
     "REGRESSED": "▲",
     "INCONCLUSIVE": "?",
+    "UNDERPOWERED": "~",
     "IMPROVED": "▼",
     "BASE_FAILED": "!",
     "REMOVED": "−",
@@ -101,12 +103,13 @@ def _finite(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """`text` is what `noisefloor run --dry-run` prints of it; `rounds` is how many were planned."""
+    """`text` is what `noisefloor run --dry-run` prints of it; `rounds` is how many were planned; `sees` is what is asked
+    of it, None where its sweep does not say."""
 
     cell_id: str
     text: str
     factors: Mapping[str, str]
-    sees: float
+    sees: float | None
     rounds: int
 
 
@@ -124,7 +127,7 @@ def planned_cells(run: results.Run) -> dict[str, PlannedCell]:
         identity = str(entry.get("cell_id", ""))
         if identity:
             text = ",".join(f"{name}={value}" for name, value in factors.items())
-            sees = float(entry.get("sees", stats.GATE_SEES))
+            sees = float(entry["sees"]) if entry.get("sees") is not None else None
             cells[identity] = PlannedCell(identity, text, factors, sees, int(entry.get("rounds", 0)))
     for row in run.observations.drop_duplicates("cell_id").to_dict("records"):
         if row["cell_id"] not in cells:
@@ -134,7 +137,7 @@ def planned_cells(run: results.Run) -> dict[str, PlannedCell]:
                 if name != "task_ns" and not pd.isna(row[name]) and row[name] != ""
             }
             text = ",".join(f"{name}={value}" for name, value in factors.items())
-            cells[row["cell_id"]] = PlannedCell(row["cell_id"], text, factors, stats.GATE_SEES, 0)
+            cells[row["cell_id"]] = PlannedCell(row["cell_id"], text, factors, None, 0)
     return cells
 
 
@@ -190,14 +193,20 @@ def log_ratios(run: results.Run, arm: str, against: str, measure: str = "wall_ns
     return by_cell
 
 
-def flagged_cells(run: results.Run) -> list[str]:
-    """The cells that the screen wants confirmed, of head and, where there is one, of the control."""
-    flagged: list[str] = []
-    for arm in ("head", "base2"):
-        for cell, values in log_ratios(run, arm, "base").items():
-            if stats.screen_direction(values) != 0 and cell not in flagged:
-                flagged.append(cell)
-    return flagged
+def plan_confirmation(
+    run: results.Run, affordable: float = math.inf, confirm_rounds: int | None = None
+) -> judging.Confirmation:
+    """The cells that the screen wants confirmed, of head and, where there is one, of the control. `affordable`: how many
+    visits of a cell, with all arms, there is time for."""
+    rules = {} if confirm_rounds is None else {"confirm_rounds": float(confirm_rounds)}
+    arms = [arm for arm in ("head", "base2") if arm in set(run.observations["arm"])]
+    plans = [
+        judging.judge(log_ratios(run, arm, "base"), affordable=affordable / len(arms), rules=rules).confirm
+        for arm in arms
+    ]
+    chosen = dict.fromkeys(cell for plan in plans for cell in plan.cells)
+    left_out = dict.fromkeys(cell for plan in plans for cell in plan.left_out if cell not in chosen)
+    return judging.Confirmation(max(plan.rounds for plan in plans), tuple(chosen), tuple(left_out))
 
 
 def filter_of(run: results.Run, cells: Sequence[str]) -> str:
@@ -273,20 +282,19 @@ def _line(cell: PlannedCell, label: str, verdict: str, message: str = "") -> Cel
     return CellVerdict(cell.text, cell.cell_id, label, verdict, sees=cell.sees, message=message)
 
 
-def _judged_line(cell: PlannedCell, label: str, judged: stats.Judged) -> CellVerdict:
-    change = judged.change
+def _judged_line(cell: PlannedCell, label: str, judged: judging.Judged) -> CellVerdict:
     return CellVerdict(
         cell.text,
         cell.cell_id,
         label,
         judged.verdict,
-        effect=change.effect,
-        interval=(change.low, change.high),
+        effect=judged.effect,
+        interval=(judged.low, judged.high),
         p=judged.p,
-        smallest_visible=change.smallest_visible,
-        sees=cell.sees,
-        sigma=change.sigma,
-        rounds=change.rounds,
+        smallest_visible=judged.smallest_visible,
+        sees=judged.sees,
+        sigma=judged.sigma,
+        rounds=judged.rounds,
         flagged=judged.flagged,
         message=judged.reason,
     )
@@ -296,7 +304,7 @@ def make_report(
     screen: results.Run,
     confirm: results.Run | None,
     *,
-    margin: float = stats.GATE_MARGIN,
+    margin: float | None = None,
     removed: Sequence[str] = (),
     names: tuple[str, str] | None = None,
     notes: Sequence[str] = (),
@@ -310,9 +318,10 @@ def make_report(
     gone = [parse_cell(text) for text in removed]
     names_of_all = labels([*(cell.factors for cell in cells.values()), *gone])
     short = dict(zip(cells, names_of_all))
-    sees = {identity: cell.sees for identity, cell in cells.items()}
-    ratios = [log_ratios(run, "head", "base") for run in runs]
-    judged = stats.judge(ratios[0], ratios[1] if len(ratios) > 1 else {}, sees, margin=margin)
+    sees = {identity: cell.sees for identity, cell in cells.items() if cell.sees is not None}
+    rules = {} if margin is None else {"margin": margin}
+    judgement = judging.judge(*_ratios(runs, "head"), sees, rules=rules)
+    judged = judgement.cells
     outcomes = _outcomes(runs)
     lines: list[CellVerdict] = []
     for identity, cell in cells.items():
@@ -345,7 +354,7 @@ def make_report(
         )
     if not judged and not any(line.verdict == "FAILED" for line in lines):
         raise ResultsError(f"{screen.path}: no cell was measured in both builds: nothing to compare")
-    control = _control(runs, cells, short, sees, margin)
+    control = _control(runs, cells, short, sees, rules)
     all_notes = list(notes)
     interrupted = _interrupted(runs)
     if interrupted:
@@ -363,11 +372,17 @@ def make_report(
         verdict=session_verdict(lines, control),
         cells=tuple(lines),
         control=control,
-        margin=margin,
+        margin=judgement.rules.margin,
         interrupted=interrupted,
         dirty_share=_dirty_share(frame),
         notes=tuple(all_notes),
     )
+
+
+def _ratios(runs: Sequence[results.Run], arm: str) -> tuple[dict[str, stats.Floats], dict[str, stats.Floats]]:
+    """Of the screen and of the fresh rounds."""
+    found = [log_ratios(run, arm, "base") for run in runs]
+    return found[0], found[1] if len(found) > 1 else {}
 
 
 def _control(
@@ -375,19 +390,19 @@ def _control(
     cells: Mapping[str, PlannedCell],
     short: Mapping[str, str],
     sees: Mapping[str, float],
-    margin: float,
+    rules: Mapping[str, float],
 ) -> tuple[CellVerdict, ...] | None:
     """The same procedure for base2 against base, which are the same build."""
     if "base2" not in set(runs[0].observations["arm"]):
         return None
-    ratios = [log_ratios(run, "base2", "base") for run in runs]
-    judged = stats.judge(ratios[0], ratios[1] if len(ratios) > 1 else {}, sees, margin=margin)
+    judged = judging.judge(*_ratios(runs, "base2"), sees, rules=rules).cells
     return tuple(_judged_line(cells[cell], short[cell], one) for cell, one in judged.items())
 
 
 def session_verdict(lines: Sequence[CellVerdict], control: Sequence[CellVerdict] | None) -> str:
     """A failed cell fails the session, whatever the clock says; identical builds that differ make it
-    INCONCLUSIVE; else the worst verdict of a cell counts."""
+    INCONCLUSIVE; else the worst verdict of a cell counts. A cell that cannot see what is asked of it on this machine is
+    told and does not decide, unless no other cell is left."""
     verdicts = {line.verdict for line in lines}
     if "FAILED" in verdicts:
         return "FAILED"
@@ -396,7 +411,7 @@ def session_verdict(lines: Sequence[CellVerdict], control: Sequence[CellVerdict]
     for verdict in ("REGRESSED", "INCONCLUSIVE", "IMPROVED"):
         if verdict in verdicts:
             return verdict
-    return "OK"
+    return "INCONCLUSIVE" if "UNDERPOWERED" in verdicts and "OK" not in verdicts else "OK"
 
 
 def _interrupted(runs: Sequence[results.Run]) -> bool:
@@ -559,8 +574,8 @@ HEADLINES: Final = {
     "FAILED": "a cell of head fails",
     "REGRESSED": "head is slower",
     "IMPROVED": "head is faster",
-    "INCONCLUSIVE": "no change was found where one could be seen",
-    "OK": "no change was found",
+    "INCONCLUSIVE": "not decided",
+    "OK": "no change was found where one could be seen",
 }
 
 
@@ -576,7 +591,7 @@ def headline(report: Report) -> str:
     if report.verdict == "INCONCLUSIVE" and differing_controls(report):
         what = "the machine was measured, not the change: identical builds differ"
     elif report.verdict == "INCONCLUSIVE" and counts["IMPROVED"]:
-        what = "head is faster in some cells; others are too noisy for what is asked of them"
+        what = "head is faster in some cells; others are not decided"
     return f"{MARKS[report.verdict]} {report.verdict}: {what} ({parts})"
 
 
@@ -596,7 +611,7 @@ def summary(report: Report) -> str:
         cell = line.label.replace("|", "\\|") + (f": {line.message}" if line.message else "").replace(
             "|", "\\|"
         )
-        visible = "–" if line.smallest_visible is None else percent(line.smallest_visible).lstrip("+")
+        visible = "none" if line.smallest_visible == math.inf else percent(line.smallest_visible).lstrip("+")
         asked = "–" if line.sees is None else percent(line.sees).lstrip("+")
         lines.append(
             f"| {MARKS[line.verdict]} | {line.verdict} | {cell} | {percent(line.effect)}{_interval(line)} | {visible} "
@@ -616,6 +631,11 @@ def summary(report: Report) -> str:
             )
         lines.append("")
     lines += [f"- {note}" for note in report.notes]
+    if weak := [line.label for line in report.cells if line.verdict == "UNDERPOWERED"]:
+        lines.append(
+            f"- {len(weak)} of {len(report.cells)} cells are too noisy on this machine for what is asked of them, and do not "
+            "decide: they fail only for changes that they can see."
+        )
     if report.measure == "wall_ns":
         lines.append(
             f"- {report.dirty_share:.0%} of the observations saw involuntary switches or steal; they are kept."

@@ -29,7 +29,7 @@ import pandas as pd
 from scipy import stats as scipy_stats
 
 from scripts import regress
-from scripts.lib import builds, verdicts, document, results, stats
+from scripts.lib import builds, document, judge, results, stats, verdicts
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 REFERENCE: Final = ROOT / "results/reference/gate-study"
@@ -56,10 +56,20 @@ RAW: Final = (
     "started_ns",
 )
 SESSIONS: Final = 1000
-LEAST_ROUNDS: Final = stats.SCREEN_ROUNDS + stats.CONFIRM_ROUNDS
-# What a session of the gate costs a cell on average, in launches of each build: the screen, and a tenth of the
-# confirmation, since the screen flags 4.8% of identical cells in each direction. The other methods get as many.
-EQUAL_LAUNCHES: Final = stats.SCREEN_ROUNDS + math.ceil(0.1 * stats.CONFIRM_ROUNDS) - 1
+
+
+def least_rounds() -> int:
+    """Of a recording that a session is drawn from: the screen's and the confirming ones."""
+    rules = judge.default_rules()
+    return rules.screen_rounds + rules.confirm_rounds
+
+
+def equal_launches() -> int:
+    """What a session of the gate costs a cell on average, in launches of each build: the screen, and a fifth of the
+    confirmation, since the screen flags one in ten identical cells in each direction. The other methods get as many.
+    """
+    rules = judge.default_rules()
+    return rules.screen_rounds + math.floor(0.2 * rules.confirm_rounds)
 
 
 class Study:
@@ -302,13 +312,12 @@ Method = Callable[[Drawn], Sequence[int]]  # rows of the cells that it calls slo
 
 def gate_method(drawn: Drawn) -> Sequence[int]:
     """The gate itself, on 18 + 45 rounds in their order."""
-    ratios = np.log(drawn.head / drawn.base)
-    screened = {str(i): row[: stats.SCREEN_ROUNDS] for i, row in enumerate(ratios)}
-    # Cells that are not flagged have no part in the decision.
-    flagged = {cell: row for cell, row in screened.items() if stats.screen_direction(row) != 0}
-    fresh = {cell: ratios[int(cell), stats.SCREEN_ROUNDS :] for cell in flagged}
-    asked = {cell: drawn.sees[int(cell)] if drawn.sees else 1.0 for cell in flagged}
-    judged = stats.judge(flagged, fresh, asked)
+    ratios, rules = np.log(drawn.head / drawn.base), judge.default_rules()
+    # The rounds that follow stand for fresh ones: the judge reads them of flagged cells only.
+    screened = {str(i): row[: rules.screen_rounds] for i, row in enumerate(ratios)}
+    fresh = {str(i): row[rules.screen_rounds :] for i, row in enumerate(ratios)}
+    asked = {str(i): drawn.sees[i] if drawn.sees else 1.0 for i in range(len(ratios))}
+    judged = judge.judge(screened, fresh, asked).cells
     return [int(cell) for cell, one in judged.items() if one.verdict == "REGRESSED"]
 
 
@@ -391,7 +400,7 @@ def sessions(
     """Over `count` drawn sessions: with a false alarm (`false`), with the slow cell found (`found`), and false
     alarms of single cells (`cells`)."""
     generator = np.random.default_rng(seed)
-    launches = LEAST_ROUNDS if method is gate_method else EQUAL_LAUNCHES
+    launches = least_rounds() if method is gate_method else equal_launches()
     tally = {"sessions": count, "false": 0, "found": 0, "cells": 0}
     for _ in range(count):
         drawn = draw(generator, null, slow, cell, launches, in_turns)
@@ -410,24 +419,19 @@ def analyse(study: Study, *, count: int = SESSIONS) -> dict[str, Any]:
         raise results.ResultsError(f"{path}: not recorded yet: make gate-study")
     facts = json.loads(study.cells_file.read_text(encoding="utf-8"))
     null = load_recording(path)
-    if null.rounds < LEAST_ROUNDS:
+    if null.rounds < least_rounds():
         raise results.ResultsError(
-            f"{path}: {null.rounds} rounds; a session is drawn from at least {LEAST_ROUNDS}"
+            f"{path}: {null.rounds} rounds; a session is drawn from at least {least_rounds()}"
         )
     null = replace(null, sees=tuple(float(facts["cells"][cell]["sees"]) for cell in null.cells))
     texts = {cell: facts["cells"][cell]["text"] for cell in null.cells}
     labels = dict(zip(texts, verdicts.labels(verdicts.parse_cell(text) for text in texts.values())))
     cells = []
     for cell, ratios in zip(null.cells, null.log_ratios):
-        change = stats.change_between(ratios)
-        at = {
-            n: math.expm1(math.log1p(stats.GATE_MARGIN) + stats.visible_factor(n) * change.sigma)
-            for n in (stats.SCREEN_ROUNDS, stats.CONFIRM_ROUNDS)
-        }
+        change = judge.judge({cell: ratios}).cells[cell]
         cells.append(
             {"cell_id": cell, "label": labels[cell], "sees": facts["cells"][cell]["sees"], "sigma": change.sigma,
-             "effect": change.effect, "visible_screen": at[stats.SCREEN_ROUNDS],
-             "visible_confirm": at[stats.CONFIRM_ROUNDS]}
+             "effect": change.effect, "visible": judge.visible([change.sigma])[0]}
         )  # fmt: skip
     methods = []
     for name, method, in_turns in METHODS:
@@ -439,7 +443,7 @@ def analyse(study: Study, *, count: int = SESSIONS) -> dict[str, Any]:
                 if not recording.exists():
                     continue
                 slow = load_recording(recording)
-                if slow.rounds < LEAST_ROUNDS:
+                if slow.rounds < least_rounds():
                     continue  # not complete yet
                 for cell in slow.cells:
                     if cell not in null.cells:
@@ -447,7 +451,7 @@ def analyse(study: Study, *, count: int = SESSIONS) -> dict[str, Any]:
                     tally = sessions(
                         method, in_turns, null, slow, cell, count=count // 4, seed=100 * percent + len(found)
                     )
-                    true = stats.change_between(slow.log_ratios[slow.cells.index(cell)])
+                    true = judge.judge({cell: slow.log_ratios[slow.cells.index(cell)]}).cells[cell]
                     found.append(
                         {"cell_id": cell, "label": labels[cell], "patch": patch, "percent": percent,
                          "rounds": slow.rounds, "effect": true.effect, "sigma": true.sigma, **tally}
@@ -513,8 +517,9 @@ def tables(found: Mapping[str, Any]) -> str:
         percents = sorted({one["percent"] for one in injected})
         lines += [
             "",
-            "**Detection**: the cell's code slowed down by a patch (`tests/inject/`), measured, and drawn into sessions whose "
-            "other cells are identical builds.",
+            "**Detection**: the cell's code slowed down by a patch (`tests/inject/`), measured once for each patch, and drawn "
+            f"into {injected[0]['sessions']} sessions whose other cells are identical builds. A share is over drawings from one "
+            "recording: it has no interval that would speak of another hour.",
             "",
             f"| cell | σ | method | {' | '.join(f'{percent}%' for percent in percents)} |",
             f"| --- | --- | --- | {' | '.join('---' for _ in percents)} |",
@@ -524,7 +529,7 @@ def tables(found: Mapping[str, Any]) -> str:
                 row = {one["percent"]: one for one in entry["injected"] if one["cell_id"] == cell}
                 some = next(iter(row.values()))
                 values = [
-                    share(row[percent]["found"], row[percent]["sessions"]) if percent in row else "–"
+                    f"{row[percent]['found'] / row[percent]['sessions']:.0%}" if percent in row else "–"
                     for percent in percents
                 ]
                 lines.append(
@@ -552,13 +557,12 @@ def tables(found: Mapping[str, Any]) -> str:
         "",
         "**Noise**: the spread σ of ln(head / base) of identical builds, and the change that a cell can see.",
         "",
-        "| cell | σ | visible in 18 rounds | in 45 | asked |",
-        "| --- | --- | --- | --- | --- |",
+        "| cell | σ | visible | asked |",
+        "| --- | --- | --- | --- |",
     ]
     for cell in sorted(found["cells"], key=lambda one: float(one["sigma"])):
         lines.append(
-            f"| {cell['label']} | {cell['sigma']:.2%} | {cell['visible_screen']:.1%} | {cell['visible_confirm']:.1%} "
-            f"| {cell['sees']:.0%} |"
+            f"| {cell['label']} | {cell['sigma']:.2%} | {cell['visible']:.1%} " f"| {cell['sees']:.0%} |"
         )
     return "\n".join(lines)
 
@@ -633,8 +637,8 @@ def main(argv: Sequence[str]) -> int:
             )
             with study.locked():
                 record_all(recorder, arguments)
-        if study.rounds("identical") < LEAST_ROUNDS and not arguments.analyse_only:
-            builds.say(f"the tables need {LEAST_ROUNDS} rounds of identical builds: go on later")
+        if study.rounds("identical") < least_rounds() and not arguments.analyse_only:
+            builds.say(f"the tables need {least_rounds()} rounds of identical builds: go on later")
             return 0
         write(study, count=arguments.sessions, target=None if arguments.print else DOCUMENT)
     except builds.Stop as stop:

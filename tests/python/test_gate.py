@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
+
 from plots.figures import gate as figure
 from plots import style
 from scripts import gate
@@ -85,7 +87,7 @@ class Verdicts(Folder):
 
     def test_identical_builds_pass_despite_drift(self) -> None:
         screen = self.session(drift=0.5)
-        flagged = verdicts.flagged_cells(results.load(screen))
+        flagged = verdicts.plan_confirmation(results.load(screen)).cells
         confirm = self.session("confirm", rounds=45, seed=2) if flagged else None
         report = self.report(screen, confirm)
         self.assertEqual(set(words_of(report).values()), {"OK"})
@@ -97,12 +99,41 @@ class Verdicts(Folder):
         self.assertEqual(words_of(report)["scalar"], "IMPROVED")
         self.assertEqual((report.verdict, report.status(strict=True)), ("IMPROVED", 0))
 
-    def test_a_noisy_cell_is_inconclusive_which_fails_only_the_strict(self) -> None:
-        report = self.report(self.session(sigma=0.2, seed=4))
-        self.assertIn("INCONCLUSIVE", words_of(report).values())
+    def test_a_cell_too_noisy_for_what_is_asked_is_told_and_does_not_decide(self) -> None:
+        generator = np.random.default_rng(4)
+        parts = []
+        for rounds in (18, 45):
+            rows = gate_rows.arm_rows(rounds=rounds, seed=rounds)
+            for row in rows:
+                if row["kernel"] == "naive":
+                    row["wall_ns"] = round(row["wall_ns"] * generator.lognormal(0, 0.3))
+            parts.append(gate_rows.write_session(self.folder / f"n{rounds}", rows))
+        report = self.report(*parts)
+        words = words_of(report)
+        self.assertEqual(words.pop("naive"), "UNDERPOWERED")
+        self.assertEqual(set(words.values()), {"OK"})
+        self.assertEqual((report.verdict, report.status(strict=True)), ("OK", 0))
+        self.assertIn("1 of 6 cells are too noisy on this machine", verdicts.summary(report))
+
+    def test_where_no_cell_can_see_what_is_asked_nothing_is_decided(self) -> None:
+        report = self.report(
+            self.session(sigma=0.3, seed=4), self.session("confirm", sigma=0.3, seed=5, rounds=45)
+        )
+        self.assertEqual(set(words_of(report).values()), {"UNDERPOWERED"})
         self.assertEqual(report.status(strict=False), 0)
         self.assertEqual(report.status(strict=True), 4)
-        self.assertIn("no change was found where one could be seen", verdicts.headline(report))
+
+    def test_four_slower_cells_and_six_rounds_are_not_called_ok(self) -> None:
+        slow = {kernel: 0.3 for kernel in ("avx512", "avx2", "omp_simd", "scalar")}
+        screen = self.session(slow_down=slow)
+        report = self.report(screen, self.session("confirm", slow_down=slow, rounds=6, seed=2))
+        self.assertEqual({words_of(report)[kernel] for kernel in slow}, {"INCONCLUSIVE"})
+        self.assertEqual(report.status(strict=True), 4)
+        plan = verdicts.plan_confirmation(results.load(screen), confirm_rounds=6)
+        self.assertGreaterEqual(plan.rounds, 7)  # six could confirm none of them
+        short = verdicts.plan_confirmation(results.load(screen), affordable=20)
+        self.assertEqual((len(short.cells), short.rounds), (3, 6))
+        self.assertTrue(short.left_out)
 
     def test_identical_builds_that_differ_make_the_session_inconclusive(self) -> None:
         arms = ("head", "base", "base2")

@@ -17,7 +17,7 @@ import numpy as np
 
 from plots.figures import gate_study as figure
 from plots import style
-from scripts.lib import builds, results, stats
+from scripts.lib import builds, judge, results
 from scripts.studies import gate_study
 from tests.python import gate_rows, synthetic
 
@@ -158,10 +158,11 @@ class Sessions(unittest.TestCase):
         self.assertGreater(float(np.abs(np.log(apart.head / apart.base)).max()), 0.01)
 
     def test_equal_time_is_equal_launches(self) -> None:
-        generator = np.random.default_rng(4)
-        flagged = np.mean([stats.screen_direction(generator.normal(0, 1, 18)) != 0 for _ in range(2000)])
-        spent = stats.SCREEN_ROUNDS + float(flagged) * stats.CONFIRM_ROUNDS
-        self.assertAlmostEqual(gate_study.EQUAL_LAUNCHES, spent, delta=1)
+        generator, rules = np.random.default_rng(4), judge.default_rules()
+        identical = {str(i): generator.normal(0, 1, rules.screen_rounds) for i in range(2000)}
+        flagged = np.mean([one.flagged for one in judge.judge(identical).cells.values()])
+        spent = rules.screen_rounds + float(flagged) * rules.confirm_rounds
+        self.assertAlmostEqual(gate_study.equal_launches(), spent, delta=1)
 
 
 class Document(unittest.TestCase):
