@@ -115,7 +115,7 @@ class Keeping(unittest.TestCase):
         found = gate_study.analyse(self.study, count=40)
         text = gate_study.tables(found)
         self.assertIn("70 rounds of identical builds, 4 cells", text)
-        self.assertRegex(text, r"\| noise · sequential · avx2 \| 0\.\d+% \| this gate \| 100\.0% \[7")
+        self.assertRegex(text, r"\| noise · sequential · avx2 \| 0\.\d+% \| this gate \| 100% \|")
         self.assertIn("2 at 0%: a false alarm in 50.0%", text)
         with style.settings():
             drawn = figure.draw(found)
