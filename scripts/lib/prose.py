@@ -153,6 +153,8 @@ def with_unit(unit: Callable[[float], tuple[float, str]]) -> Callable[[stats.Est
     def text(estimate: stats.Estimate) -> str:
         if estimate.n == 0:
             return "unknown"
+        if math.isinf(estimate.median) and math.isnan(estimate.at_least):
+            return "overran its deadline"
         scale, name = unit(estimate.at_least if math.isinf(estimate.median) else estimate.median)
         return f"{interval(estimate, lambda value: digits(value / scale))} {name}"
 

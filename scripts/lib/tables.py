@@ -34,7 +34,10 @@ def kept(listed: Mapping[str, Sequence[Row]]) -> dict[str, list[dict[str, Any]]]
     found: dict[str, list[dict[str, Any]]] = {}
     for table, keys in KEPT.items():
         rows = [{key: row[key] for key in keys if key in row} for row in listed.get(table, [])]
-        needed = [key for key in keys if key != "total"]  # of measures only
+        for row in rows:
+            if row.get("kind") == "text":  # neither a total nor a level
+                row.pop("total", None)
+        needed = [key for key in keys if key != "total"]  # of measures that are numbers
         if not rows or not all(key in row for row in rows for key in needed):
             raise Incomplete(table)
         found[table] = rows

@@ -145,7 +145,9 @@ class Strategies(Folder):
         with style.settings():
             figure = strategies.draw(run, run.observations)
         text = written(figure)
-        self.assertIn("6 launches of std_thread timeout", text)
+        self.assertIn("count as longer than all others: 6 of std_thread", text)
+        self.assertIn(" overran its deadline ", text)
+        self.assertNotIn("∞", text)
         self.assertIn("12 launches of openmp skipped (no OpenMP: costs $1 or $2)", text.replace("\n", " "))
         self.assertNotIn("openmp ·", text)
 
