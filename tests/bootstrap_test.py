@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Optional
 
 TOP = Path(__file__).resolve().parent.parent
-TOOLS = ("awk", "cat", "dirname", "env", "paste", "rm", "sed", "sh", "true")
+TOOLS = ("awk", "cat", "dirname", "env", "paste", "rm", "sed", "sh", "touch", "true")
 
 DPKG_QUERY = """
 for name in "$@"; do
@@ -32,7 +32,12 @@ exit ${status:-0}
 APT_GET = """
 case " $* " in
   *" indextargets "*) [ -z "$NO_LISTS" ] && echo /lists/Packages; exit 0 ;;
-  *" update "*) rm -f "$LOG.stale"; exit ${UPDATE_STATUS:-0} ;;
+  *" update "*) rm -f "$LOG.stale"; touch "$LOG.lists"; exit ${UPDATE_STATUS:-0} ;;
+  *" --assume-no "*)
+    [ -z "$NO_LISTS" ] || [ -e "$LOG.lists" ] || exit 100
+    echo "Need to get 12.3 MB/45.6 MB of archives."
+    echo "After this operation, 78.9 MB of additional disk space will be used."
+    exit 1 ;;
   *" install "*) echo "noise of apt-get"; [ ! -e "$LOG.stale" ] || exit 100; exit ${INSTALL_STATUS:-0} ;;
 esac
 """
@@ -51,7 +56,11 @@ class Result:
 
     def changes(self) -> list[str]:
         """The calls that could alter the machine: everything but questions."""
-        return [c for c in self.calls if not re.match(r"(dpkg-query|id|apt-get indextargets)\b", c)]
+        return [
+            c
+            for c in self.calls
+            if not re.match(r"(dpkg-query|id|apt-get (indextargets|.* --assume-no))\b", c)
+        ]
 
 
 class Bootstrap(unittest.TestCase):
@@ -89,7 +98,7 @@ class Bootstrap(unittest.TestCase):
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=600,
         )
         return Result(done.returncode, done.stdout, done.stderr, self.calls())
 
@@ -118,7 +127,7 @@ class Bootstrap(unittest.TestCase):
                 os.write(ours, (answer + "\n").encode())
                 answer = None
         os.close(ours)
-        return Result(process.wait(timeout=30), "", said, self.calls())
+        return Result(process.wait(timeout=600), "", said, self.calls())
 
     def test_nothing_missing_is_silent_and_asks_dpkg_once(self) -> None:
         result = self.bootstrap("bench", "test")
@@ -141,6 +150,16 @@ class Bootstrap(unittest.TestCase):
         )
         self.assertEqual(result.out, "", "apt's chatter belongs on stderr: stdout is for results")
         self.assertIn("noise of apt-get", result.err)
+
+    def test_the_size_is_named_before_anything_is_downloaded_or_asked(self) -> None:
+        size = "scripts/bootstrap: download: 12.3 MB/45.6 MB, disk: 78.9 MB\n"
+        for variables in ({"UID_IS": "0"}, {"UID_IS": "0", "NO_LISTS": "1"}, {"ASSUME_YES": "1"}):
+            with self.subTest(variables):
+                said = self.bootstrap("bench", MISSING="cmake", **variables).err
+                self.assertIn(size, said)
+                self.assertLess(said.index(size), said.index("noise of apt-get"))
+        said = self.on_terminal("n", "bench", MISSING="cmake").err.replace("\r", "")
+        self.assertLess(said.index(size), said.index("[y/N]"))
 
     def test_a_package_removed_but_for_its_settings_is_missing(self) -> None:
         result = self.bootstrap("bench", MISSING="cmake:removed", UID_IS="0")
