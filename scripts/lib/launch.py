@@ -47,4 +47,5 @@ if __name__ == "__main__":
         SCRIPTS.parent
     )  # scripts/ and plots/ as packages, and nothing by this folder's bare names
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… | head` ends it without a word
+    importlib.import_module("scripts.lib.terminal").print_anywhere()
     sys.exit(importlib.import_module(module_of(sys.argv[0])).main(sys.argv[1:]))

@@ -5,7 +5,11 @@ SPDX-License-Identifier: MIT
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import unittest
+from pathlib import Path
 
 from scripts.lib import document, prose, results
 
@@ -28,7 +32,7 @@ class Digits(unittest.TestCase):
             self.assertEqual(prose.digits(value, 2), text)
 
     def test_what_is_no_number_stays_visible(self) -> None:
-        self.assertEqual([prose.digits(x) for x in (0.0, float("inf"), float("nan"))], ["0", "inf", "nan"])
+        self.assertEqual([prose.digits(x) for x in (0.0, float("inf"), float("nan"))], ["0", "∞", "nan"])
 
 
 class Splice(unittest.TestCase):
@@ -38,6 +42,27 @@ class Splice(unittest.TestCase):
         for broken in ("", "<a>", "</a>\n<a>", text + text):
             with self.assertRaises(results.ResultsError):
                 document.spliced(broken, "<a>", "</a>", "new")
+
+
+class Terminals(unittest.TestCase):
+    def test_that_do_not_know_a_character_get_a_plain_one(self) -> None:
+        code = (
+            "from scripts.lib import terminal; terminal.print_anywhere(); "
+            "print('1.5× [1–2] µs ≤ 3 … 日'); print('×', file=__import__('sys').stderr)"
+        )
+        for encoding, said in {
+            "ascii": "1.5x [1-2] us <= 3 ... \\u65e5",
+            "latin-1": "1.5× [1-2] µs <= 3 ... \\u65e5",
+            "utf-8": "1.5× [1–2] µs ≤ 3 … 日",
+        }.items():
+            done = subprocess.run(
+                [sys.executable, "-B", "-c", code],
+                cwd=Path(__file__).resolve().parents[2],
+                env={**os.environ, "PYTHONIOENCODING": encoding},
+                capture_output=True,
+                check=True,
+            )
+            self.assertEqual(done.stdout.decode(encoding).strip(), said)
 
 
 if __name__ == "__main__":
