@@ -15,9 +15,12 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <sstream>
 #include <string>
+#include <string_view>
 
 #include "harness/base/error.hpp"
+#include "harness/base/host.hpp"
 #include "temporary_folder.hpp"
 
 namespace noisefloor {
@@ -186,15 +189,59 @@ TEST(RemoveStale, SparesWhatALivingWriterHolds) {
   EXPECT_EQ(content(folder / "out"), "text");
 }
 
+/// What a writer on `host` left that works for `owner`.
+std::string left_by(const Host& host, Owner owner = kNobody) {
+  return "." + host.name + "." + host.boot + "." + (std::ostringstream() << std::hex << owner).str() +
+         ".1-0-2.noisefloor-tmp";
+}
+
+constexpr std::string_view kOtherBoot = "0123456789ab";
+
+TEST(RemoveStale, LeavesWhatBelongsToAnotherMachine) {
+  const TemporaryFolder folder;
+  const std::string name = left_by({"elsewhere", std::string(kOtherBoot)}, 7);
+  put(folder / name, "half");
+  EXPECT_EQ(remove_stale(folder.path()), 0U);
+  EXPECT_EQ(remove_stale(folder.path(), 8), 0U);
+  EXPECT_TRUE(fs::exists(folder / name));
+}
+
+TEST(RemoveStale, RemovesWhatTheSameOwnerLeftOnAnotherMachine) {
+  const TemporaryFolder folder;
+  put(folder / left_by({"elsewhere", std::string(kOtherBoot)}, 7), "half");
+  put(folder / left_by({"elsewhere", std::string(kOtherBoot)}, 8), "half");
+  EXPECT_EQ(remove_stale(folder.path(), 7), 1U);
+  EXPECT_EQ(folder.entries(), 1U);
+}
+
+TEST(RemoveStale, SparesALivingWriterOfTheSameOwnerOnThisMachine) {
+  const TemporaryFolder folder;
+  AtomicFile file(folder / "out", 7);
+  EXPECT_EQ(in_child([&] { return static_cast<int>(remove_stale(folder.path(), 7)); }), 0);
+  file.publish(Publish::fresh, 0);
+}
+
+TEST(RemoveStale, RemovesOnALocalFileSystemWhatWasLeftBeforeTheLastStartOrByAContainer) {
+  const TemporaryFolder folder;
+  const int fd = ::open(folder.path().c_str(), O_RDONLY | O_DIRECTORY);
+  const bool is_local = is_local_file_system(fd);
+  ::close(fd);
+  put(folder / left_by({this_host().name, std::string(kOtherBoot)}), "half");
+  put(folder / left_by({"container", this_host().boot}), "half");
+  EXPECT_EQ(remove_stale(folder.path()), is_local ? 2U : 0U);
+}
+
 TEST(RemoveStale, TouchesNothingElse) {
   const TemporaryFolder folder;
   put(folder / "song.wav", "x");
   put(folder / ".noisefloor-tmp", "x");
   put(folder / "a.noisefloor-tmp", "x");
   fs::create_directory(folder / ".folder.noisefloor-tmp");
-  ASSERT_EQ(::mkfifo((folder / ".fifo.noisefloor-tmp").c_str(), 0600), 0);
+  put(folder / ".1-2-3.noisefloor-tmp", "x");
+  ASSERT_EQ(::mkfifo((folder / left_by(this_host())).c_str(), 0600), 0);
+  fs::create_directory(folder / left_by(this_host(), 3));
   EXPECT_EQ(remove_stale(folder.path()), 0U);
-  EXPECT_EQ(folder.entries(), 5U);
+  EXPECT_EQ(folder.entries(), 7U);
   EXPECT_EQ(remove_stale(folder / "missing"), 0U);
 }
 

@@ -9,15 +9,20 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <ctime>
 #include <memory>
+#include <optional>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "harness/base/error.hpp"
+#include "harness/base/host.hpp"
 
 namespace noisefloor {
 namespace {
@@ -27,19 +32,39 @@ constexpr int kAttempts = 100;  // far more than collisions of names or with rem
 
 bool is_refusal(int error) noexcept { return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP; }
 
-bool is_temporary(std::string_view name) noexcept {
-  return name.size() > kSuffix.size() + 1 && name.front() == '.' && name.ends_with(kSuffix);
-}
-
-/// Short whatever the target's name, so that it always fits NAME_MAX; different in every process, thread
-/// and call, and after a pid is used again.
-std::string temporary_name() {
+/// Short whatever the target's name, so that it always fits NAME_MAX; different on every machine, in every process,
+/// thread and call, and after a pid is used again: `.host.boot.owner.number.noisefloor-tmp`.
+std::string temporary_name(Owner owner) {
   static std::atomic<std::uint32_t> serial{0};
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  return fmt::format(".{:x}-{:x}-{:x}{}", ::getpid(), serial.fetch_add(1, std::memory_order_relaxed),
+  return fmt::format(".{}.{}.{:x}.{:x}-{:x}-{:x}{}", this_host().name, this_host().boot, owner, ::getpid(),
+                     serial.fetch_add(1, std::memory_order_relaxed),
                      static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec),
                      kSuffix);
+}
+
+/// Who made a temporary, as its name tells.
+struct Maker {
+  Host host;
+  Owner owner = kNobody;
+};
+
+std::optional<Maker> maker_of(std::string_view name) {
+  if (!name.starts_with('.') || !name.ends_with(kSuffix)) return std::nullopt;
+  name.remove_prefix(1);
+  std::array<std::string_view, 3> parts;  // host, boot, owner
+  for (std::string_view& part : parts) {
+    const std::size_t dot = name.find('.');
+    if (dot == 0 || dot == std::string_view::npos) return std::nullopt;
+    part = name.substr(0, dot);
+    name.remove_prefix(dot + 1);
+  }
+  Maker maker{.host = {std::string(parts[0]), std::string(parts[1])}};
+  const auto [end, error] =
+      std::from_chars(parts[2].data(), parts[2].data() + parts[2].size(), maker.owner, 16);
+  if (error != std::errc() || end != parts[2].data() + parts[2].size()) return std::nullopt;
+  return maker;
 }
 
 }  // namespace
@@ -50,10 +75,10 @@ std::string folder_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-AtomicFile::AtomicFile(const std::string& target) : target_(target) {
+AtomicFile::AtomicFile(const std::string& target, Owner owner) : target_(target) {
   const std::string folder = folder_of(target);
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    temporary_ = folder + "/" + temporary_name();
+    temporary_ = folder + "/" + temporary_name(owner);
     fd_.reset(::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
     if (!fd_) {
       const int error = errno;
@@ -179,21 +204,32 @@ void AtomicFile::name_replacing() {
   temporary_.clear();
 }
 
-std::size_t remove_stale(const std::string& folder) {
+std::size_t remove_stale(const std::string& folder, Owner owner) {
   struct CloseFolder {
     void operator()(DIR* stream) const noexcept { ::closedir(stream); }
   };
   const std::unique_ptr<DIR, CloseFolder> stream(::opendir(folder.c_str()));
   if (!stream) return 0;
   const int folder_fd = ::dirfd(stream.get());
+  const Host& host = this_host();
+  std::optional<bool> is_local;  // asked for when somebody else's is met
   std::size_t removed = 0;
   while (const dirent* entry = ::readdir(stream.get())) {
-    if (!is_temporary(entry->d_name)) continue;
-    // O_NONBLOCK, O_NOFOLLOW: the name could be anything.
-    const UniqueFd fd(::openat(folder_fd, entry->d_name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+    const std::optional<Maker> maker = maker_of(entry->d_name);
+    if (!maker) continue;
+    const bool is_known = maker->owner == owner && owner != kNobody;
+    if (maker->host != host && !is_known) {
+      if (!is_local) is_local = is_local_file_system(folder_fd);
+      // One of the two agrees: a container on this kernel, or this machine before it was started anew.
+      if (!*is_local || (maker->host.boot != host.boot && maker->host.name != host.name)) continue;
+    }
+    // O_NONBLOCK, O_NOFOLLOW: the name could be anything. For writing: NFS locks nothing else.
+    const UniqueFd fd(::openat(folder_fd, entry->d_name, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
     struct stat status {};
     if (!fd || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
-    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) continue;
+    // A file server may keep the lock of a machine that is gone.
+    const bool counts_lock = maker->host.boot == host.boot || !is_known;
+    if (counts_lock && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) continue;
     if (::unlinkat(folder_fd, entry->d_name, 0) == 0) ++removed;
   }
   return removed;

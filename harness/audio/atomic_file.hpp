@@ -16,13 +16,17 @@ enum class Publish : std::uint8_t {
   replace,  ///< takes the old file's place at once; readers see the old one or the new one
 };
 
-/// A temporary file `.<something>.noisefloor-tmp` beside its target, locked while it is written, so that
-/// remove_stale() can tell it from one whose writer died. Destroyed without publish(), it is removed.
+/// A number for a piece of work that may be tried again on another machine, of which never two attempts run at once.
+using Owner = std::uint64_t;
+inline constexpr Owner kNobody = 0;
+
+/// A temporary file `.<host>.<boot>.<owner>.<number>.noisefloor-tmp` beside its target, locked while it is written, so
+/// that remove_stale() can tell it from one whose writer died. Destroyed without publish(), it is removed.
 /// For one thread.
 class AtomicFile {
  public:
   /// Makes the temporary in the folder of `target`. Throws Error if it cannot.
-  explicit AtomicFile(const std::string& target);
+  explicit AtomicFile(const std::string& target, Owner owner = kNobody);
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&& other) = delete;
   ~AtomicFile();
@@ -50,9 +54,11 @@ class AtomicFile {
   std::uint64_t reserved_ = 0;
 };
 
-/// Removes temporaries in `folder` whose writer is gone, and returns how many. What cannot be removed
-/// or locked is left.
-std::size_t remove_stale(const std::string& folder);
+/// Removes temporaries in `folder` whose writer is certainly gone, and returns how many: those of this machine that
+/// nobody has locked, and those of an earlier attempt of `owner`, wherever it ran. Those of other machines are left, on
+/// file systems of one machine unless they are of its containers or of the time before it was started anew. What cannot
+/// be removed or locked is left.
+std::size_t remove_stale(const std::string& folder, Owner owner = kNobody);
 
 /// The folder part of `path`: "." if it has none.
 [[nodiscard]] std::string folder_of(const std::string& path);

@@ -257,7 +257,7 @@ class EtlWorkload::OpenTask final : public StagedTask {
         mode_(workload.mode_of(task)),
         reader_(open_reader(task)),
         facts_(reader_.facts_to_write(options_.may_become_rf64)),
-        file_(target_, mode_),
+        file_(target_, mode_, options_.owner),
         writer_(reserved(), facts_, target_) {
     if (facts_.format != reader_.facts().format) outcome_.warnings |= EtlOutcome::kLarge;
     if (!copy_metadata(reader_, writer_) || reader_.hides_chunks()) outcome_.warnings |= EtlOutcome::kMetadata;

@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "harness/audio/atomic_file.hpp"
 #include "harness/base/shared_mapping.hpp"
 #include "harness/workloads/file_tasks.hpp"
 #include "harness/workloads/table.hpp"
@@ -55,6 +56,7 @@ struct EtlOptions {
   bool may_run_again = false;
   /// A WAV file beyond 4 GiB becomes RF64; else, as for other kinds of file that cannot say their size then, it fails.
   bool may_become_rf64 = true;
+  Owner owner = kNobody;  ///< of the temporary files
 };
 
 /// Beyond every use, and no format's σ exceeds kLargestSigma.

@@ -158,9 +158,9 @@ void refuse_existing(const std::string& target, OutputMode mode, std::string_vie
   if (errno != ENOENT) throw system_error(fmt::format("cannot write '{}'", target), errno);
 }
 
-TaskOutput::TaskOutput(const std::string& target, OutputMode mode) : target_(target), mode_(mode) {
+TaskOutput::TaskOutput(const std::string& target, OutputMode mode, Owner owner) : target_(target), mode_(mode) {
   if (mode != OutputMode::in_place) {
-    atomic_.emplace(target);
+    atomic_.emplace(target, owner);
     return;
   }
   fd_.reset(::open(target.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));

@@ -71,7 +71,7 @@ void refuse_existing(const std::string& target, OutputMode mode, std::string_vie
 class TaskOutput {
  public:
   /// Throws Error if it cannot be opened for writing.
-  TaskOutput(const std::string& target, OutputMode mode);
+  TaskOutput(const std::string& target, OutputMode mode, Owner owner = kNobody);
 
   [[nodiscard]] int fd() const noexcept { return atomic_ ? atomic_->fd() : fd_.get(); }
   /// As AtomicFile::reserve(), but nothing with in_place, and nothing for what one write of a buffer completes: that
