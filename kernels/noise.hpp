@@ -28,6 +28,8 @@ struct NoiseKey {
   friend bool operator==(const NoiseKey&, const NoiseKey&) = default;
 };
 
+/// Of all that follows: another number once any sample of any key differs.
+inline constexpr int kNoiseVersion = 1;
 inline constexpr std::uint32_t kBlockSamples = 4096;  ///< samples per seeding
 inline constexpr std::uint32_t kGroupSamples = 32;    ///< samples per step of all lanes
 inline constexpr std::uint32_t kLanes = 16;           ///< logical lanes, whatever the vector width

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 PROGRAM = ""
+NOTES = ".noisefloor"
 LONG = False
 
 NOBODY = 65534
@@ -51,7 +52,9 @@ def wav(frames: int, seed: int) -> bytes:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    """The files below it, without what the program notes for itself."""
+    files = (p for p in sorted(folder.rglob("*")) if p.is_file() and NOTES not in p.relative_to(folder).parts)
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
 def temporaries(folder: Path) -> list[Path]:

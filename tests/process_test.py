@@ -12,6 +12,7 @@ import pty
 import random
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 PROGRAM = ""
+NOTES = ".noisefloor"
 
 
 def write_wav(path: Path, frames: int, channels: int = 1, width: int = 2, seed: int = 1) -> None:
@@ -43,7 +45,20 @@ def write_wav(path: Path, frames: int, channels: int = 1, width: int = 2, seed: 
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    """The files below it, without what the program notes for itself."""
+    files = (p for p in sorted(folder.rglob("*")) if p.is_file() and NOTES not in p.relative_to(folder).parts)
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
+
+
+def this_host() -> str:
+    """As it stands in the names of temporary files: host and boot."""
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "-" for c in socket.gethostname())
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().replace("-", "")
+    return f"{name[:32]}.{boot[:12]}"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(name for name in os.listdir(folder) if name != NOTES)
 
 
 class ProcessTest(unittest.TestCase):
@@ -78,7 +93,7 @@ class ProcessTest(unittest.TestCase):
         write_wav(self.sounds / "deep" / "er" / "s.wav", 5000)
 
     def nothing_written(self) -> None:
-        self.assertEqual(list(self.out.rglob("*")) if self.out.exists() else [], [])
+        self.assertEqual(tree(self.out) if self.out.exists() else {}, {})
 
 
 class SameBytes(ProcessTest):
@@ -201,8 +216,12 @@ class BadInput(ProcessTest):
         os.mkfifo(self.sounds / "fifo.wav")
         (self.sounds / "dangling.wav").symlink_to("nowhere")
         (self.sounds / "notes.txt").write_text("a letter")
-        result = self.run_program(self.sounds, self.out)
-        self.assertIn("3 skipped", result.stdout)
+        result = self.run_program(self.sounds, self.out, status=1)
+        self.assertIn("dangling.wav' is a dangling link", result.stderr)
+        self.assertIn("neither files nor links, 1 file", result.stdout)
+        self.assertIn(".txt: no sound, 1 file", result.stdout)
+        self.assertIn("'nowhere'", result.stderr)
+        self.assertEqual(list(tree(self.out)), ["good.wav"])
         result = self.run_program(self.sounds / "fifo.wav", self.top / "out2", status=1)
         self.assertIn("is a FIFO", result.stderr)
 
@@ -261,7 +280,7 @@ class Outputs(ProcessTest):
         self.assertEqual((self.out / "a.wav").read_text(), "precious")
         self.run_program("--overwrite", self.sounds, self.out)
         self.assertEqual((self.out / "a.wav").stat().st_size, 2044)
-        self.assertEqual(sorted(os.listdir(self.out)), ["a.wav", "b.wav"])
+        self.assertEqual(names(self.out), ["a.wav", "b.wav"])
 
     def test_of_two_inputs_under_one_name_are_refused_before_anything_is_written(self) -> None:
         write_wav(self.sounds / "a.wav", 100)
@@ -302,10 +321,10 @@ class Outputs(ProcessTest):
         (self.out / "deep").write_text("in the way")
         result = self.run_program("--recursive", self.sounds, self.out, status=1)
         self.assertIn("b.wav", result.stderr)
-        self.assertEqual(sorted(os.listdir(self.out)), ["a.wav", "deep"])
+        self.assertEqual(names(self.out), ["a.wav", "deep"])
 
     def test_of_odd_names(self) -> None:
-        names = [
+        odd = [
             b"-dash.wav",
             b"new\nline.wav",
             b"by\xffte.wav",
@@ -314,15 +333,16 @@ class Outputs(ProcessTest):
         ]
         self.sounds.mkdir()
         write_wav(self.top / "a.wav", 100)
-        for name in names:
+        for name in odd:
             shutil.copy(os.fsencode(self.top / "a.wav"), os.path.join(os.fsencode(self.sounds), name))
         manifest = self.top / "m.jsonl"
         self.run_program("--manifest", manifest, self.sounds, self.out)
-        self.assertEqual(sorted(os.listdir(os.fsencode(self.out))), sorted(names))
+        there = os.listdir(os.fsencode(self.out))
+        self.assertEqual(sorted(there), sorted([*odd, NOTES.encode()]))
         said = [
             os.fsencode(Path(json.loads(line)["input"]).name) for line in manifest.read_text().splitlines()
         ]
-        self.assertEqual(sorted(said), sorted(names))
+        self.assertEqual(sorted(said), sorted(odd))
         result = subprocess.run(
             [PROGRAM, "process", "--", "-dash.wav", "-out"], cwd=self.sounds, capture_output=True, timeout=60
         )
@@ -332,9 +352,17 @@ class Outputs(ProcessTest):
     def test_temporaries_of_the_dead_are_removed(self) -> None:
         write_wav(self.sounds / "a.wav", 100)
         self.out.mkdir()
-        (self.out / ".1-2-3.noisefloor-tmp").write_text("half")
+        (self.out / f".{this_host()}.0.1-2-3.noisefloor-tmp").write_text("half")
         self.run_program(self.sounds, self.out)
-        self.assertEqual(os.listdir(self.out), ["a.wav"])
+        self.assertEqual(names(self.out), ["a.wav"])
+
+    def test_temporaries_of_other_machines_are_kept(self) -> None:
+        write_wav(self.sounds / "a.wav", 100)
+        self.out.mkdir()
+        foreign = ".elsewhere.0123456789ab.0.1-2-3.noisefloor-tmp"
+        (self.out / foreign).write_text("half")
+        self.run_program(self.sounds, self.out)
+        self.assertEqual(names(self.out), [foreign, "a.wav"])
 
     def test_an_input_whose_name_is_part_of_its_outputs_is_named(self) -> None:
         write_wav(self.top / "a.wav", 100)
@@ -529,7 +557,7 @@ class Manifests(ProcessTest):
         (self.sounds / "bad.wav").write_text("a letter")
         manifest = self.top / "m.jsonl"
         self.run_program("--manifest", manifest, self.sounds, self.out, status=1)
-        fields = "input output seed stream sigma snr_db_requested snr_db_achieved frames channels rate subtype sound_bytes metadata_bytes other_bytes "
+        fields = "input output copy shard shard_outputs outputs seed stream sigma snr_db_requested snr_db_achieved frames channels rate subtype sound_bytes metadata_bytes other_bytes "
         fields += "clipped nans warnings status message"
         for line in map(json.loads, manifest.read_text().splitlines()):
             self.assertEqual(list(line), fields.split())
@@ -617,13 +645,13 @@ class Interruption(ProcessTest):
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         deadline = time.monotonic() + 30
-        while not (self.out / "a-short.wav").exists() or len(os.listdir(self.out)) < 2:
+        while not (self.out / "a-short.wav").exists() or len(names(self.out)) < 2:
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=30)
         self.assertEqual(process.returncode, 130, stderr)
-        self.assertEqual(os.listdir(self.out), ["a-short.wav"])
+        self.assertEqual(names(self.out), ["a-short.wav"])
         self.assertIn(b"1 written", stdout)
         self.assertIn(b"1 not done", stdout)
 
@@ -658,7 +686,7 @@ class Terminal(ProcessTest):
         said = self.stderr_on_a_terminal(TERM="xterm")
         self.assertIn(b"\x1b[31m", said)
         self.assertIn(b"[", said)
-        self.assertIn(b"files", said)
+        self.assertRegex(said, rb"\d/2 files, \d+%, .* left")
         self.assertNotIn(b"\x1b[31m", self.stderr_on_a_terminal(TERM="xterm", NO_COLOR="1"))
         for env in ({"TERM": "dumb"}, {"TERM": "xterm", "CI": "true"}):
             said = self.stderr_on_a_terminal(**env)

@@ -21,6 +21,7 @@ from typing import Any, Iterator
 from unittest import mock
 
 PROGRAM = ""
+NOTES = ".noisefloor"
 STRATEGIES = ("process_per_task", "fork_pool", "fork_pool_shm")
 FILES = 8
 LARGE = 8_000_000  # samples: a worker is busy with such a file for long enough to be seen,
@@ -36,7 +37,9 @@ def wav(samples: int, seed: int) -> bytes:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
+    """The files below it, without what the program notes for itself."""
+    files = (p for p in sorted(folder.rglob("*")) if p.is_file() and NOTES not in p.relative_to(folder).parts)
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
 def children(pid: int) -> list[int]:

@@ -61,8 +61,7 @@ std::optional<Maker> maker_of(std::string_view name) {
     name.remove_prefix(dot + 1);
   }
   Maker maker{.host = {std::string(parts[0]), std::string(parts[1])}};
-  const auto [end, error] =
-      std::from_chars(parts[2].data(), parts[2].data() + parts[2].size(), maker.owner, 16);
+  const auto [end, error] = std::from_chars(parts[2].data(), parts[2].data() + parts[2].size(), maker.owner, 16);
   if (error != std::errc() || end != parts[2].data() + parts[2].size()) return std::nullopt;
   return maker;
 }

@@ -42,9 +42,16 @@ const Host& this_host() {
 
 bool is_local_file_system(int fd) {
   constexpr std::uint32_t kXfs = 0x58465342, kF2fs = 0xF2F52010, kZfs = 0x2FC12FC1, kBcachefs = 0xCA451A4E;
-  constexpr std::array<std::uint32_t, 10> kLocal = {
-      EXT4_SUPER_MAGIC /* ext2 and ext3, too */, kXfs,  BTRFS_SUPER_MAGIC,   TMPFS_MAGIC, RAMFS_MAGIC, kF2fs, kZfs,
-      kBcachefs,                                 MSDOS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC};
+  constexpr std::array<std::uint32_t, 10> kLocal = {EXT4_SUPER_MAGIC /* ext2 and ext3, too */,
+                                                    kXfs,
+                                                    BTRFS_SUPER_MAGIC,
+                                                    TMPFS_MAGIC,
+                                                    RAMFS_MAGIC,
+                                                    kF2fs,
+                                                    kZfs,
+                                                    kBcachefs,
+                                                    MSDOS_SUPER_MAGIC,
+                                                    OVERLAYFS_SUPER_MAGIC};
   struct statfs status {};
   if (::fstatfs(fd, &status) != 0) return false;
   return std::ranges::find(kLocal, static_cast<std::uint32_t>(status.f_type)) != kLocal.end();

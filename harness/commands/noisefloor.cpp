@@ -22,6 +22,7 @@
 #include "harness/commands/judge.hpp"
 #include "harness/commands/launch.hpp"
 #include "harness/commands/list.hpp"
+#include "harness/commands/manifests.hpp"
 #include "harness/commands/pitfall.hpp"
 #include "harness/commands/process/process.hpp"
 #include "harness/commands/run.hpp"
@@ -75,6 +76,7 @@ int run(int argc, char** argv) {
   add_run(app, status);
   add_list(app, status);
   add_process(app, status);
+  add_manifest(app, status);
   add_pitfall(app, status);
   add_launch(app, status);
   add_judge(app, status);

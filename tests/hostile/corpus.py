@@ -64,7 +64,7 @@ class Case:
     says: str = ""  # part of the warning or error
     file: bytes = b""
     frames: Optional[int] = None  # in the output; None: those of `sound`
-    is_regular: bool = True  # else a folder that holds it skips it
+    is_regular: bool = True  # or a link that leads nowhere; else a folder that holds it skips it
     is_long: bool = False  # writes gigabytes
     status: int = 1  # the exit status of a call on it alone, if it fails
 
@@ -729,8 +729,8 @@ def kinds_of_file() -> list[Case]:
         failed("a socket.wav", make_socket, "a socket.wav", is_regular=False),
         failed("a device without end.wav", link_to(b"/dev/zero"), "is a device", is_regular=False),
         failed("a device without content.wav", link_to(b"/dev/null"), "is a device", is_regular=False),
-        failed("a link to itself.wav", link_to(b"a link to itself.wav"), "symbolic links", is_regular=False),
-        failed("a link to nothing.wav", link_to(b"nowhere"), "No such file", is_regular=False),
+        failed("a link to itself.wav", link_to(b"a link to itself.wav"), "symbolic links"),
+        failed("a link to nothing.wav", link_to(b"nowhere"), "is a dangling link: there is no 'nowhere'"),
         failed("a folder.wav", make_folder, "no sound file", is_regular=False, status=2),
         failed("unreadable.wav", make_unreadable, "Permission denied"),
         failed("1 TiB of nothing.wav", make_sparse(b"", 2**40), NO_SOUND),

@@ -9,15 +9,20 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <limits>
+#include <mutex>
 #include <string_view>
 #include <system_error>
+#include <thread>
+#include <unordered_set>
 
 #include "harness/audio/atomic_file.hpp"
 #include "harness/base/error.hpp"
+#include "harness/base/unique_fd.hpp"
 #include "kernels/noise.hpp"
 
 namespace noisefloor {
@@ -45,6 +50,11 @@ std::string extension_of(std::string_view name) {
 bool has_sound_name(std::string_view name) {
   return std::ranges::find(kSoundExtensions, extension_of(name)) != kSoundExtensions.end();
 }
+
+/// What people have that libsndfile does not read.
+constexpr std::array<std::string_view, 22> kUnsupportedExtensions = {
+    ".3gp", ".aac", ".ac3", ".adts", ".alac", ".amr", ".ape", ".dff", ".dsf",  ".dts", ".m4a",
+    ".m4b", ".mka", ".mp4", ".mpc",  ".ra",   ".spx", ".tak", ".tta", ".webm", ".wma", ".wv"};
 
 std::string name_of(const std::string& path) { return fs::path(path).filename().string(); }
 
@@ -117,11 +127,14 @@ class Walk {
         break;
       }
       const std::string_view name = entry->d_name;
-      if (name == "." || name == "..") continue;
+      if (name == "." || name == ".." || name == kNotesFolder) continue;
       const Kind kind = kind_of(::dirfd(stream.get()), *entry);
       if (kind == Kind::file && has_sound_name(name)) {
         collection_.inputs.add(name);
-      } else if (kind == Kind::file || kind == Kind::other) {
+        if (entry->d_type != DT_REG) collection_.may_have_links = true;
+      } else if (kind == Kind::file || (kind == Kind::other && !has_sound_name(name))) {
+        skip(extension_of(name));
+      } else if (kind == Kind::other) {
         ++collection_.skipped_others;
       } else if (!recursive_) {
         ++collection_.skipped_folders;
@@ -139,7 +152,13 @@ class Walk {
     return {std::move(folders), std::move(links)};
   }
 
-  /// What cannot be examined is no file.
+  void skip(const std::string& extension) {
+    constexpr std::size_t kMostKinds = 100;  // some data sets have numbers there
+    auto& skipped = collection_.skipped;
+    ++skipped[skipped.size() < kMostKinds || skipped.contains(extension) ? extension : "other extensions"];
+  }
+
+  /// A link that leads nowhere is a file, which cannot be read; what else cannot be examined is none.
   static Kind kind_of(int folder, const dirent& entry) {
     if (entry.d_type == DT_REG) return Kind::file;
     if (entry.d_type == DT_DIR) return Kind::folder;
@@ -147,7 +166,10 @@ class Walk {
     struct stat itself {};
     struct stat behind {};
     if (::fstatat(folder, entry.d_name, &itself, AT_SYMLINK_NOFOLLOW) != 0) return Kind::other;
-    if (::fstatat(folder, entry.d_name, &behind, 0) != 0) return Kind::other;
+    if (::fstatat(folder, entry.d_name, &behind, 0) != 0) {
+      return S_ISLNK(itself.st_mode) && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) ? Kind::file
+                                                                                                : Kind::other;
+    }
     if (S_ISREG(behind.st_mode)) return Kind::file;
     if (!S_ISDIR(behind.st_mode)) return Kind::other;
     return S_ISLNK(itself.st_mode) ? Kind::link_to_folder : Kind::folder;
@@ -183,7 +205,12 @@ Target target_of(const std::string& out, std::span<const std::string> ins) {
     if (!one_file) throw UsageError(fmt::format("OUT '{}' is a file: several inputs need a folder", out));
     return {folder_of(out), name};
   }
-  if (!one_file || !has_sound_name(name)) return {folder, {}};
+  if (!has_sound_name(name)) return {folder, {}};
+  if (!one_file) {
+    throw UsageError(fmt::format(
+        "OUT '{}' has the name of a sound file: several inputs need a folder ('{}/' makes one of that name)", out,
+        out));
+  }
   if (extension_of(name) != extension_of(name_of(ins[0]))) {
     throw UsageError(
         fmt::format("OUT '{}' is named unlike '{}', but the file format is kept: use the extension '{}', or a folder",
@@ -239,6 +266,7 @@ Collection collect(std::span<const std::string> paths, bool recursive, const Tar
     if (fs::is_directory(path, missing)) {
       Walk(recursive, target, above_target, collection).from(path);
     } else {
+      collection.may_have_links = true;
       const std::string name = name_of(path);
       if (!name.empty()) {
         collection.inputs.enter(path.substr(0, path.size() - name.size()), {});
@@ -252,6 +280,138 @@ Collection collect(std::span<const std::string> paths, bool recursive, const Tar
   return collection;
 }
 
+namespace {
+
+/// All of it. Throws UsageError if it cannot be read.
+std::string text_of_list(const std::string& path) {
+  UniqueFd file;
+  int fd = STDIN_FILENO;
+  if (path != "-") {
+    file.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    fd = file.get();
+  }
+  std::string text;
+  constexpr std::size_t kPiece = std::size_t{1} << 18;
+  for (std::size_t size = 0;;) {
+    text.resize(size + kPiece);
+    const ssize_t got = fd < 0 ? -1 : ::read(fd, text.data() + size, kPiece);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      throw UsageError(fmt::format("cannot read the list '{}': {}", path, std::generic_category().message(errno)));
+    }
+    size += static_cast<std::size_t>(got);
+    if (got == 0) {
+      text.resize(size);
+      return text;
+    }
+  }
+}
+
+/// Takes empty parts and "." out of the relative path at `path`, in place; empty if nothing is left, or no value if
+/// ".." is among its parts.
+std::optional<std::string_view> in_order(std::span<char> path) {
+  std::size_t size = 0;
+  for (std::size_t at = 0; at < path.size();) {
+    const auto end = std::find(path.begin() + static_cast<std::ptrdiff_t>(at), path.end(), '/');
+    const auto next = static_cast<std::size_t>(end - path.begin());
+    const std::string_view part(path.data() + at, next - at);
+    if (part == "..") return std::nullopt;
+    if (!part.empty() && part != ".") {
+      if (size > 0) path[size++] = '/';
+      std::memmove(path.data() + size, part.data(), part.size());
+      size += part.size();
+    }
+    at = next + 1;
+  }
+  return std::string_view(path.data(), size);
+}
+
+}  // namespace
+
+Collection collect_list(const ListOptions& list) {
+  std::string text = text_of_list(list.path);
+  if (list.base.empty()) throw UsageError("--base is empty: name a folder");
+  const std::string base = list.base == "." ? "" : with_slash(list.base);
+  // An absolute path may be spelled as the base is, or as what it leads to.
+  std::error_code error;
+  std::array<std::string, 2> tops = {fs::absolute(list.base, error).lexically_normal().string(),
+                                     fs::weakly_canonical(list.base, error).string()};
+  for (std::string& top : tops) top = with_slash(top);
+
+  std::vector<std::string_view> paths;
+  std::uint64_t outside = 0;
+  std::string first_outside;
+  const char end_of_path = list.ends_in_zero ? '\0' : '\n';
+  Collection collection;
+  const auto refuse_folder = [&collection](const std::string& path) {
+    collection.unreadable.emplace_back(path, fmt::format("'{}' is a folder: a list names files (find -type f)", path));
+  };
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(end_of_path, at), text.size());
+    std::span<char> path(text.data() + at, end - at);
+    at = end + 1;
+    if (!list.ends_in_zero && !path.empty() && path.back() == '\r') path = path.first(path.size() - 1);
+    if (path.empty()) continue;
+    const std::string_view given(path.data(), path.size());
+    if (given.find('\0') != std::string_view::npos) {
+      throw UsageError(fmt::format("the list '{}' has zero bytes in a line: --null reads such lists", list.path));
+    }
+    const std::string as_given(given);
+    bool is_inside = true;
+    if (path.front() == '/') {
+      is_inside = false;
+      for (const std::string& top : tops) {
+        if (!given.starts_with(top)) continue;
+        path = path.subspan(top.size());
+        is_inside = true;
+        break;
+      }
+    }
+    const auto relative = is_inside ? in_order(path) : std::nullopt;
+    if (!relative) {
+      if (outside++ == 0) first_outside = as_given;
+    } else if (relative->empty()) {
+      refuse_folder(as_given);
+    } else {
+      paths.push_back(*relative);
+    }
+  }
+  if (outside > 0) {
+    throw UsageError(fmt::format(
+        "'{}'{} in the list '{}' does not lie below '{}': paths without '..' do, or name their common folder "
+        "by --base",
+        first_outside, outside > 1 ? fmt::format(" (and {} more)", outside - 1) : "", list.path, list.base));
+  }
+  if (paths.empty()) throw UsageError(fmt::format("the list '{}' names no file", list.path));
+
+  const auto folder_of_path = [](std::string_view path) { return path.substr(0, path.rfind('/') + 1); };
+  std::ranges::sort(paths, [&](std::string_view a, std::string_view b) {
+    const std::string_view folder = folder_of_path(a), other = folder_of_path(b);
+    return folder != other ? folder < other : a < b;
+  });
+  std::unordered_set<std::string_view> folders;  // that other paths lie in
+  for (const std::string_view path : paths) {
+    for (auto above = folder_of_path(path); !above.empty(); above = folder_of_path(above.substr(0, above.size() - 1))) {
+      if (!folders.insert(above.substr(0, above.size() - 1)).second) break;
+    }
+  }
+  for (const std::string_view path : paths) {
+    const std::string folder(folder_of_path(path));
+    if (folders.contains(path)) {
+      refuse_folder(base + std::string(path));
+      continue;
+    }
+    collection.inputs.enter(base + folder, folder);
+    collection.inputs.add(path.substr(folder.size()));
+  }
+  collection.may_have_links = true;
+  return collection;
+}
+
+bool is_unsupported_sound(std::string_view extension) {
+  return std::ranges::find(kUnsupportedExtensions, extension) != kUnsupportedExtensions.end();
+}
+
 std::string copy_name(const std::string& name, std::uint32_t copy) {
   if (copy < 2) return name;
   const fs::path path(name);
@@ -261,8 +421,26 @@ std::string copy_name(const std::string& name, std::uint32_t copy) {
 
 // --- TaskPlan ---
 
-TaskPlan::TaskPlan(const Collection& collection, const Target& target, std::uint32_t copies)
-    : collection_(collection), target_(target), copies_(copies) {
+void for_each_number(std::uint32_t count, int workers, const std::function<void(std::uint32_t)>& f) {
+  constexpr std::uint32_t kAtOnce = 64;
+  std::atomic<std::uint64_t> next{0};
+  const auto work = [&] {
+    for (;;) {
+      const std::uint64_t first = next.fetch_add(kAtOnce);
+      if (first >= count) return;
+      const auto end = static_cast<std::uint32_t>(std::min<std::uint64_t>(first + kAtOnce, count));
+      for (auto number = static_cast<std::uint32_t>(first); number < end; ++number) f(number);
+    }
+  };
+  std::vector<std::thread> threads;
+  const std::uint32_t most = (count + kAtOnce - 1) / kAtOnce;
+  for (std::uint32_t i = 1; i < std::min(most, static_cast<std::uint32_t>(workers)); ++i) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+}
+
+TaskPlan::TaskPlan(const Collection& collection, const Target& target, std::uint32_t copies, const Shard& shard)
+    : collection_(collection), target_(target), copies_(copies), shard_(shard) {
   constexpr std::uint64_t kMostTasks = std::numeric_limits<std::uint32_t>::max() / 2;
   if (collection.inputs.size() * copies > kMostTasks) {
     throw UsageError(fmt::format("{} inputs with {} copies each are too many: at most {} outputs in one call",
@@ -272,6 +450,9 @@ TaskPlan::TaskPlan(const Collection& collection, const Target& target, std::uint
   refuse_collisions();
   refuse_inputs_as_outputs();
   refuse_folders_of_inputs();
+  if (shard.count > 1) {
+    leave_out([this](std::uint32_t number) { return !holds(number / copies_); });
+  }
 }
 
 std::string TaskPlan::input_of(std::uint32_t number) const { return collection_.inputs.path(number / copies_); }
@@ -281,8 +462,14 @@ std::string TaskPlan::output_of(std::uint32_t number) const {
                    number % copies_ + 1);
 }
 
+bool TaskPlan::holds(std::size_t file) const {
+  if (shard_.count == 1) return true;
+  const std::string relative = collection_.inputs.relative(file);
+  return shard_.holds(stream_of(relative.data(), relative.size()));
+}
+
 EtlTask TaskPlan::task(std::uint32_t number) const {
-  if (has_gaps_) number = kept_[number];
+  number = of_all(number);
   const std::string relative = collection_.inputs.relative(number / copies_);
   return {.input = input_of(number),
           .output = output_of(number),
@@ -292,19 +479,59 @@ EtlTask TaskPlan::task(std::uint32_t number) const {
 std::set<std::string> TaskPlan::folders() const {
   if (!target_.file.empty()) return {target_.root};
   std::set<std::string> folders;
-  for (const auto& folder : collection_.inputs.folders()) {
-    folders.insert(folder_of(target_.root + "/" + output_of(static_cast<std::uint32_t>(folder.first) * copies_)));
+  const auto ranges = collection_.inputs.folders();
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    const std::size_t end = i + 1 < ranges.size() ? ranges[i + 1].first : collection_.inputs.size();
+    std::size_t file = ranges[i].first;
+    while (file < end && !holds(file)) ++file;
+    if (file == end) continue;
+    folders.insert(folder_of(target_.root + "/" + output_of(static_cast<std::uint32_t>(file) * copies_)));
   }
   return folders;
 }
 
-void TaskPlan::leave_out(const std::function<bool(const EtlTask&)>& unwanted) {
-  std::deque<std::uint32_t> kept;
-  for (std::uint32_t number = 0; number < all_; ++number) {
-    if (!unwanted(task(number))) kept.push_back(number);
+std::vector<OutputState> TaskPlan::outputs_there(int workers) const {
+  // An input that is a link may lead to an output. Others are outputs by folder and name only.
+  std::set<FileId> behind_links;
+  if (collection_.may_have_links) {
+    std::mutex mutex;
+    for_each_number(count(), workers, [&](std::uint32_t number) {
+      if (copy_of(number) != 1) return;
+      const std::string path = input_of(of_all(number));
+      struct stat status {};
+      if (::lstat(path.c_str(), &status) != 0 || !S_ISLNK(status.st_mode)) return;
+      if (const auto id = file_id(path)) {
+        const std::lock_guard lock(mutex);
+        behind_links.insert(*id);
+      }
+    });
   }
-  has_gaps_ = kept.size() < all_;
-  if (has_gaps_) kept_ = std::move(kept);
+  std::vector<OutputState> states(count());
+  std::atomic<std::uint32_t> first{count()};
+  for_each_number(count(), workers, [&](std::uint32_t number) {
+    struct stat status {};
+    if (::lstat((target_.root + "/" + output_of(of_all(number))).c_str(), &status) != 0) return;
+    states[number] = S_ISREG(status.st_mode) ? OutputState::file : OutputState::other;
+    if (!behind_links.contains({status.st_dev, status.st_ino})) return;
+    for (std::uint32_t seen = first; number < seen && !first.compare_exchange_weak(seen, number);) {
+    }
+  });
+  if (first < count()) {
+    throw UsageError(fmt::format("the output '{}' is an input itself: inputs are never written to",
+                                 target_.root + "/" + output_of(of_all(first))));
+  }
+  return states;
+}
+
+void TaskPlan::leave_out(const std::function<bool(std::uint32_t)>& unwanted) {
+  std::deque<std::uint32_t> kept;
+  const std::uint32_t before = count();
+  for (std::uint32_t number = 0; number < before; ++number) {
+    if (!unwanted(number)) kept.push_back(of_all(number));
+  }
+  if (kept.size() == before) return;
+  has_gaps_ = true;
+  kept_ = std::move(kept);
 }
 
 void TaskPlan::refuse_collisions() const {
@@ -360,26 +587,59 @@ void TaskPlan::refuse_collisions() const {
 }
 
 void TaskPlan::refuse_inputs_as_outputs() const {
-  std::deque<std::pair<FileId, std::uint32_t>> there;  // outputs that exist: most often none
-  for (std::uint32_t number = 0; number < all_; ++number) {
-    if (const auto id = file_id(target_.root + "/" + output_of(number))) there.emplace_back(*id, number);
+  // An output replaces what has its name in its folder, and touches nothing else.
+  std::map<FileId, std::vector<std::size_t>> ranges_by_folder;
+  const auto ranges = collection_.inputs.folders();
+  const auto end_of = [&](std::size_t range) {
+    return range + 1 < ranges.size() ? ranges[range + 1].first : collection_.inputs.size();
+  };
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    if (const auto id = file_id(ranges[i].path.empty() ? "." : ranges[i].path)) ranges_by_folder[*id].push_back(i);
   }
-  if (there.empty()) return;
-  std::ranges::sort(there);
-  std::optional<std::uint32_t> first;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    const auto first = static_cast<std::uint32_t>(ranges[i].first) * copies_;
+    const auto id = file_id(folder_of(target_.root + "/" + output_of(first)));
+    const auto found = id ? ranges_by_folder.find(*id) : ranges_by_folder.end();
+    if (found == ranges_by_folder.end()) continue;
+    std::set<std::string> names;
+    for (const std::size_t range : found->second) {
+      for (std::size_t file = ranges[range].first; file < end_of(range); ++file) {
+        names.insert(name_of(collection_.inputs.path(file)));
+      }
+    }
+    for (auto number = first; number < end_of(i) * copies_; ++number) {
+      const std::string path = target_.root + "/" + output_of(number);
+      if (!names.contains(name_of(path)) || !holds(number / copies_)) continue;
+      throw UsageError(fmt::format("the output '{}' is an input itself: inputs are never written to", path));
+    }
+  }
+}
+
+void TaskPlan::refuse_as_manifest(const std::string& path) const {
+  const auto in_one_folder = [](const std::string& a, const std::string& b) {
+    const auto id = file_id(a), other = file_id(b);
+    if (id && other) return id == other;
+    std::error_code error;
+    return fs::absolute(a, error).lexically_normal() == fs::absolute(b, error).lexically_normal();
+  };
+  const std::string name = name_of(path), folder = folder_of(path);
+  const auto refuse = [&](const std::string& file, std::string_view kind) {
+    if (name_of(file) != name || !in_one_folder(folder, folder_of(file))) return;
+    throw UsageError(fmt::format("the manifest '{}' is {} of this call: name another file", path, kind));
+  };
   for (std::size_t file = 0; file < collection_.inputs.size(); ++file) {
-    const auto id = file_id(collection_.inputs.path(file));
-    if (!id) continue;
-    const auto found = std::ranges::lower_bound(there, *id, {}, &std::pair<FileId, std::uint32_t>::first);
-    if (found != there.end() && found->first == *id) first = std::min(first.value_or(found->second), found->second);
+    if (collection_.inputs.name(file) == name) refuse(collection_.inputs.path(file), "an input");
   }
-  if (!first) return;
-  throw UsageError(fmt::format("the output '{}' is an input itself: inputs are never written to",
-                               target_.root + "/" + output_of(*first)));
+  for (std::uint32_t number = 0; number < count(); ++number) {
+    if (const std::string output = output_of(of_all(number)); output.ends_with(name)) {
+      refuse(target_.root + "/" + output, "an output");
+    }
+  }
 }
 
 void TaskPlan::refuse_folders_of_inputs() const {
   // A sub-folder of OUT may be a link that leads back. OUT itself was looked at while the inputs were collected.
+  if (collection_.folders.empty()) return;
   for (const std::string& folder : folders()) {
     if (folder == target_.root) continue;
     for (const FileId& above : folders_above(folder)) {

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -11,13 +12,16 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cmath>
 #include <cstddef>
+#include <iterator>
 #include <utility>
 #include <vector>
 
 #include "harness/audio/sound_file.hpp"
 #include "harness/base/error.hpp"
+#include "harness/base/host.hpp"
 
 namespace noisefloor {
 namespace {
@@ -39,18 +43,13 @@ constexpr std::array<std::pair<EtlOutcome::Warning, std::string_view>, 12> kWarn
 }};
 
 constexpr std::string_view kLineStart = "{\"input\": ";
-constexpr std::string_view kOutputKey = "\"output\": ";
-constexpr std::string_view kDone = "\"status\": \"ok\"";
 
 /// JSON has no number for what is not finite.
 std::string json_number(double value) { return std::isfinite(value) ? fmt::format("{}", value) : "null"; }
 
-std::string head(const ManifestTask& task, double sigma, double snr_db_achieved) {
-  return fmt::format(
-      "{}{}, {}{}, \"seed\": {}, \"stream\": {}, \"sigma\": {}, \"snr_db_requested\": {}, "
-      "\"snr_db_achieved\": {}",
-      kLineStart, json_string(task.input), kOutputKey, json_string(task.output), task.seed, task.stream,
-      json_number(sigma), json_number(task.snr_db_requested), json_number(snr_db_achieved));
+std::string noise_text(std::string_view seed, std::string_view sigma, std::string_view snr_db_requested) {
+  const bool has_ratio = !snr_db_requested.empty() && snr_db_requested != "null";
+  return fmt::format("seed {}, {} {}", seed, has_ratio ? "snr_db" : "sigma", has_ratio ? snr_db_requested : sigma);
 }
 
 /// Length of the UTF-8 sequence at the start of `text`; 0 if there is none (overlong, surrogate, cut off).
@@ -133,27 +132,142 @@ std::string json_string(std::string_view text) {
   return json + '"';
 }
 
-void OutputsDone::add(std::string_view name) { hashes_.push_back(hash_of(name)); }
+std::string text_of_json_string(std::string_view json) {
+  const auto refuse = [&] { throw Error(fmt::format("{} is no string of a manifest", json)); };
+  if (json.size() < 2 || leading_string(json).size() != json.size()) refuse();
+  json = json.substr(1, json.size() - 2);
+  std::string text;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    if (json[i] != '\\') {
+      text += json[i];
+    } else if (json.substr(i + 1).starts_with('u') && i + 6 <= json.size()) {
+      unsigned code = 0;
+      std::from_chars(json.data() + i + 2, json.data() + i + 6, code, 16);
+      if (code >= 0x80 && (code & 0xFF00) != 0xDC00) refuse();
+      text += static_cast<char>(code & 0xFF);
+      i += 5;
+    } else {
+      text += json[++i];
+    }
+  }
+  return text;
+}
 
-void OutputsDone::sort() { std::ranges::sort(hashes_); }
-
-bool OutputsDone::contains(std::string_view name) const { return std::ranges::binary_search(hashes_, hash_of(name)); }
-
-OutputsDone::Hash OutputsDone::hash_of(std::string_view name) noexcept {
-  const XXH128_hash_t hash = XXH3_128bits(name.data(), name.size());
+TextId text_id(std::string_view text) noexcept {
+  const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
   return {hash.high64, hash.low64};
 }
 
-Manifest::Manifest(const std::string& path, Open how) : path_(path) {
-  const int flags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | (how == Open::fresh ? O_TRUNC : 0);
-  fd_.reset(::open(path.c_str(), flags, 0666));
+// --- Lines ---
+
+std::optional<ManifestLine> ManifestLine::of(std::string_view text) {
+  if (!text.starts_with(kLineStart) || !text.ends_with('}')) return std::nullopt;
+  const ManifestLine line(text);
+  if (line.output().empty() || line.field("status").empty()) return std::nullopt;
+  return line;
+}
+
+std::string_view ManifestLine::field(std::string_view name) const noexcept {
+  // No string can hold this: its quotes are escaped.
+  const std::string key = fmt::format("\"{}\": ", name);
+  const std::size_t found = text_.find(key);
+  if (found == std::string_view::npos) return {};
+  const std::string_view value = text_.substr(found + key.size());
+  return value.starts_with('"') ? leading_string(value) : value.substr(0, value.find_first_of(",}"));
+}
+
+std::string ManifestLine::noise() const { return noise_text(field("seed"), field("sigma"), field("snr_db_requested")); }
+
+std::string ManifestTask::noise() const {
+  return noise_text(fmt::format("{}", seed), json_number(sigma), json_number(snr_db_requested));
+}
+
+std::uint64_t read_manifest(const std::string& path,
+                            const std::function<void(const ManifestLine& line, std::uint64_t offset)>& f) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+  if (!fd) throw system_error(fmt::format("cannot read the manifest '{}'", path), errno);
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return 0;
+  std::string pending;
+  std::vector<char> buffer(kReadBytes);
+  std::uint64_t offset = 0;  // of what is pending
+  for (;;) {
+    const ssize_t got = ::read(fd.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw system_error(fmt::format("cannot read the manifest '{}'", path), errno);
+    if (got == 0) break;
+    pending.append(buffer.data(), static_cast<std::size_t>(got));
+    std::size_t at = 0;
+    for (std::size_t end = 0; (end = pending.find('\n', at)) != std::string::npos; at = end + 1) {
+      const auto line = ManifestLine::of(std::string_view(pending).substr(at, end - at));
+      if (!line) throw UsageError(fmt::format("'{}' is no manifest: see byte {}", path, offset + at));
+      f(*line, offset + at);
+    }
+    pending.erase(0, at);
+    offset += at;
+  }
+  if (!pending.starts_with(std::string_view(kLineStart).substr(0, pending.size()))) {
+    throw UsageError(fmt::format("'{}' is no manifest: its last line is none of ours", path));
+  }
+  return pending.size();
+}
+
+// --- OutputsDone ---
+
+void OutputsDone::add(const ManifestLine& line) {
+  done_.push_back({text_id(line.output()), text_id(line.noise()).second});
+}
+
+void OutputsDone::sort() {
+  std::ranges::stable_sort(done_, {}, &Done::output);  // of equal ones, the last line is the last
+}
+
+const OutputsDone::Done* OutputsDone::find(std::string_view output) const {
+  const auto behind = std::ranges::upper_bound(done_, text_id(output), {}, &Done::output);
+  if (behind == done_.begin() || std::prev(behind)->output != text_id(output)) return nullptr;
+  return &*std::prev(behind);
+}
+
+bool OutputsDone::contains(std::string_view output) const { return find(output) != nullptr; }
+
+bool OutputsDone::has_noise(std::string_view output, std::string_view noise) const {
+  const Done* done = find(output);
+  return done != nullptr && done->noise == text_id(noise).second;
+}
+
+// --- Manifest ---
+
+Manifest::Manifest(const std::string& path, Open how, ManifestCall call) : path_(path), call_(std::move(call)) {
+  constexpr int kFlags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
+  fd_.reset(::open(path.c_str(), kFlags | (how == Open::fresh ? O_EXCL : 0), 0666));
+  if (!fd_ && errno == EEXIST) {  // it may be empty, a terminal or a pipe
+    struct stat there {};
+    if (::stat(path.c_str(), &there) == 0 && S_ISREG(there.st_mode) && (there.st_size > 0 || call_.shard != "1/1")) {
+      throw UsageError(fmt::format("the manifest '{}' exists: --overwrite replaces it, --resume adds to it{}", path,
+                                   call_.shard == "1/1" ? "" : "; each shard needs one of its own"));
+    }
+    fd_.reset(::open(path.c_str(), kFlags, 0666));
+  }
   // A terminal or a pipe cannot be read back.
   if (!fd_ && (errno == EACCES || errno == EINVAL)) {
-    fd_.reset(::open(path.c_str(), (flags & ~O_ACCMODE) | O_WRONLY, 0666));
+    fd_.reset(::open(path.c_str(), (kFlags & ~O_ACCMODE) | O_WRONLY, 0666));
   }
   if (!fd_) throw system_error(fmt::format("cannot write the manifest '{}'", path), errno);
   struct stat status {};
-  if (::fstat(fd_.get(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) return;
+  if (::fstat(fd_.get(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+  // A file server may keep the lock of a machine that is gone.
+  if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK && is_local_file_system(fd_.get())) {
+    throw UsageError(fmt::format("another call writes the manifest '{}': name another file{}", path,
+                                 call_.shard == "1/1" ? "" : " for each shard"));
+  }
+  if (status.st_size == 0) return;
+  if (!is_torn_line(fd_.get(), 0)) {
+    throw UsageError(fmt::format("'{}' is no manifest: name another file", path));
+  }
+  if (how == Open::replace) {
+    if (::ftruncate(fd_.get(), 0) != 0) throw system_error(fmt::format("cannot write the manifest '{}'", path), errno);
+    return;
+  }
   const off_t end = end_of_lines(fd_.get(), status.st_size);
   if (end >= 0 && !is_torn_line(fd_.get(), end)) {
     throw UsageError(fmt::format("'{}' is no manifest to go on with: its last line is none of ours", path));
@@ -161,6 +275,25 @@ Manifest::Manifest(const std::string& path, Open how) : path_(path) {
   if (end < 0 || (end < status.st_size && ::ftruncate(fd_.get(), end) != 0)) {
     throw system_error(fmt::format("cannot continue the manifest '{}'", path), errno);
   }
+}
+
+Owner Manifest::owner() const {
+  struct stat status {};
+  if (!fd_ || ::fstat(fd_.get(), &status) != 0 || !S_ISREG(status.st_mode)) return kNobody;
+  const bool is_local = is_local_file_system(fd_.get());
+  const std::string name = path_.substr(path_.find_last_of('/') + 1);
+  return text_id(fmt::format("{}/{}/{}/{}", is_local ? this_host().name : "", status.st_ino, name, call_.shard))
+             .second |
+         1U;
+}
+
+std::string Manifest::head(const ManifestTask& task, double sigma, double snr_db_achieved) const {
+  return fmt::format(
+      "{}{}, \"output\": {}, \"copy\": {}, \"shard\": \"{}\", \"shard_outputs\": {}, \"outputs\": {}, \"seed\": {}, "
+      "\"stream\": {}, \"sigma\": {}, \"snr_db_requested\": {}, \"snr_db_achieved\": {}",
+      kLineStart, json_string(task.input), json_string(task.output), task.copy, call_.shard, call_.shard_outputs,
+      call_.outputs, task.seed, task.stream, json_number(sigma), json_number(task.snr_db_requested),
+      json_number(snr_db_achieved));
 }
 
 void Manifest::done(const ManifestTask& task, const EtlOutcome& outcome) {
@@ -172,10 +305,10 @@ void Manifest::done(const ManifestTask& task, const EtlOutcome& outcome) {
   write_line(head(task, outcome.amplitude, outcome.snr_db_achieved) +
              fmt::format(", \"frames\": {}, \"channels\": {}, \"rate\": {}, \"subtype\": \"{}\", \"sound_bytes\": {}, "
                          "\"metadata_bytes\": {}, \"other_bytes\": {}, \"clipped\": {}, "
-                         "\"nans\": {}, \"warnings\": [{}], {}, \"message\": \"\"}}\n",
+                         "\"nans\": {}, \"warnings\": [{}], \"status\": \"ok\", \"message\": \"\"}}\n",
                          outcome.frames, outcome.channels, outcome.rate, subtype_name(outcome.format),
                          outcome.sound_bytes, outcome.metadata_bytes, outcome.other_bytes, outcome.clipped,
-                         outcome.not_finite, warnings, kDone));
+                         outcome.not_finite, warnings));
 }
 
 void Manifest::failed(const ManifestTask& task, std::string_view message) {
@@ -210,35 +343,6 @@ void Manifest::close(bool durable) {
     throw system_error(fmt::format("cannot write the manifest '{}'", path_), errno);
   }
   if (::close(fd_.release()) != 0) throw system_error(fmt::format("cannot write the manifest '{}'", path_), errno);
-}
-
-OutputsDone Manifest::outputs_done(const std::string& path) {
-  OutputsDone done;
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
-  if (!fd && errno == ENOENT) return done;
-  if (!fd) throw system_error(fmt::format("cannot read the manifest '{}'", path), errno);
-  struct stat status {};
-  if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return done;
-  std::string pending;
-  std::vector<char> buffer(kReadBytes);
-  for (;;) {
-    const ssize_t got = ::read(fd.get(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw system_error(fmt::format("cannot read the manifest '{}'", path), errno);
-    if (got == 0) break;
-    pending.append(buffer.data(), static_cast<std::size_t>(got));
-    std::size_t at = 0;
-    for (std::size_t end = 0; (end = pending.find('\n', at)) != std::string::npos; at = end + 1) {
-      const std::string_view line = std::string_view(pending).substr(at, end - at);
-      // A name cannot hold either: its quotes are escaped.
-      const std::size_t key = line.find(kOutputKey);
-      if (key == std::string_view::npos || line.find(kDone) == std::string_view::npos) continue;
-      if (const auto output = leading_string(line.substr(key + kOutputKey.size())); !output.empty()) done.add(output);
-    }
-    pending.erase(0, at);
-  }
-  done.sort();
-  return done;
 }
 
 }  // namespace noisefloor

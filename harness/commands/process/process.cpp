@@ -20,10 +20,12 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
 #include <system_error>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -34,11 +36,15 @@
 #include "harness/base/unique_fd.hpp"
 #include "harness/commands/process/inputs.hpp"
 #include "harness/commands/process/manifest.hpp"
+#include "harness/commands/process/settings.hpp"
+#include "harness/commands/process/shard.hpp"
 #include "harness/measure/machine.hpp"
 #include "harness/strategies/deliver.hpp"
 #include "harness/strategies/strategy.hpp"
+#include "harness/sweep/progress.hpp"
 #include "harness/workloads/etl.hpp"
 #include "harness/workloads/table.hpp"
+#include "kernels/noise.hpp"
 
 namespace noisefloor {
 namespace {
@@ -58,8 +64,14 @@ struct ProcessOptions {
   std::int64_t chunk_size = 1;
   double task_timeout_s = std::chrono::duration<double>(kTaskTimeout).count();
   std::string kernel = "auto";
+  std::string list;  // with --from-file
+  std::string base = ".";
+  bool ends_in_zero = false;
+  std::string shard = "1/1";
   std::string manifest;
   std::string large = "rf64";
+  std::vector<std::string> done_in;
+  bool dry_run = false;
   bool recursive = false, fsync = false, keep_going = false, fail_fast = false, overwrite = false, resume = false;
 };
 
@@ -68,19 +80,18 @@ struct ProcessOptions {
 /// Messages and progress on stderr: a bar on a terminal, lines elsewhere. For one thread at a time.
 class Progress {
  public:
-  Progress(std::uint64_t files, std::uint64_t bytes) : files_(files), bytes_(bytes) {
-    const auto is_set = [](const char* name) {
-      const char* value = std::getenv(name);
-      return value != nullptr && *value != '\0';
-    };
-    const char* terminal = std::getenv("TERM");
-    const bool is_dumb = terminal == nullptr || std::string_view(terminal) == "dumb";
-    has_bar_ = ::isatty(STDERR_FILENO) == 1 && !is_dumb && !is_set("CI");
-    has_colour_ = has_bar_ && !is_set("NO_COLOR");
-  }
+  /// `bytes` of the inputs tell how far it is; 0: the number of files does.
+  Progress(std::uint64_t files, std::uint64_t bytes)
+      : files_(files), bytes_(bytes), has_bar_(has_bar()), has_colour_(has_bar_ && !is_set("NO_COLOR")) {}
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   ~Progress() { clear(); }
+
+  [[nodiscard]] static bool has_bar() {
+    const char* terminal = std::getenv("TERM");
+    const bool is_dumb = terminal == nullptr || std::string_view(terminal) == "dumb";
+    return ::isatty(STDERR_FILENO) == 1 && !is_dumb && !is_set("CI");
+  }
 
   void message(std::string_view kind, bool is_error, std::string_view text) {
     clear();
@@ -104,6 +115,11 @@ class Progress {
   }
 
  private:
+  static bool is_set(const char* name) {
+    const char* value = std::getenv(name);
+    return value != nullptr && *value != '\0';
+  }
+
   static void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
   [[nodiscard]] double fraction() const {
@@ -115,8 +131,9 @@ class Progress {
     const double seconds = std::chrono::duration<double>(now - start_).count();
     const double part = fraction();
     const double left = part > 0 ? seconds * (1 - part) / part : 0;
-    return fmt::format("{}/{} files, {:.0f}%, {:.1f} MB/s, {:.0f} s left", files_done_, files_, 100 * part,
-                       seconds > 0 ? static_cast<double>(bytes_done_) / 1e6 / seconds : 0.0, left);
+    return fmt::format("{}/{} files, {:.0f}%, {:.1f} MB/s, {} left", files_done_, files_, 100 * part,
+                       seconds > 0 ? static_cast<double>(bytes_done_) / 1e6 / seconds : 0.0,
+                       format_duration(std::chrono::nanoseconds(std::llround(left * 1e9))));
   }
 
   void draw(Clock::time_point now) {
@@ -136,7 +153,7 @@ class Progress {
 
   std::uint64_t files_, bytes_, files_done_ = 0, bytes_done_ = 0;
   Clock::time_point start_ = Clock::now(), drawn_ = start_;
-  bool has_bar_ = false, has_colour_ = false, is_drawn_ = false;
+  bool has_bar_, has_colour_, is_drawn_ = false;
 };
 
 // --- Ctrl-C ---
@@ -299,8 +316,8 @@ std::string warning_text(const EtlTask& task, const EtlOutcome& outcome) {
 
 /// Makes the folders of the outputs and removes what dead writers left there. Returns why some cannot be made: that
 /// is the tasks' error that write there, and the others go on.
-std::vector<std::string> prepare_folders(const Target& target, const std::set<std::string>& folders, bool durable) {
-  make_folders(target.root);
+std::vector<std::string> prepare_folders(const Target& target, const std::set<std::string>& folders, Owner owner,
+                                         bool durable) {
   std::vector<std::string> messages;
   std::set<std::string> entered;  // folders with an entry that must last
   for (const std::string& folder : folders) {
@@ -310,7 +327,7 @@ std::vector<std::string> prepare_folders(const Target& target, const std::set<st
       messages.emplace_back(error.what());
       continue;
     }
-    remove_stale(folder);
+    remove_stale(folder, owner);
     std::string above = folder;
     while (durable && above.size() >= target.root.size() && above != folder_of(above)) {
       above = folder_of(above);
@@ -324,18 +341,258 @@ std::vector<std::string> prepare_folders(const Target& target, const std::set<st
   return messages;
 }
 
-std::string noise_text(double amplitude, const std::optional<SnrRange>& snr) {
-  if (!snr) return fmt::format("amplitude {:.6g} of full scale", amplitude);
-  if (snr->min_db == snr->max_db) return fmt::format("{:.6g} dB below each file's RMS", snr->min_db);
-  return fmt::format("{:.6g} to {:.6g} dB below each file's RMS", snr->min_db, snr->max_db);
+/// How much noise a call adds to each file.
+struct Level {
+  double amplitude = 0;
+  std::optional<SnrRange> snr;
+
+  [[nodiscard]] std::string text() const {
+    if (!snr) return fmt::format("amplitude {:.6g} of full scale", amplitude);
+    if (snr->min_db == snr->max_db) return fmt::format("{:.6g} dB below each file's RMS", snr->min_db);
+    return fmt::format("{:.6g} to {:.6g} dB below each file's RMS", snr->min_db, snr->max_db);
+  }
+};
+
+Settings settings_of(std::uint64_t seed, const Level& level, const Kernel& kernel) {
+  Settings settings = {{"seed", seed}};
+  if (level.snr) {
+    settings["snr_db"] = {level.snr->min_db, level.snr->max_db};
+  } else {
+    settings["amplitude"] = level.amplitude;
+  }
+  settings["noise"] = "white";
+  settings["definition"] = kernel.name == "naive" ? std::string("naive") : fmt::format("{}", kNoiseVersion);
+  return settings;
+}
+
+Collection collection_of(const ProcessOptions& options, std::span<const std::string> ins, const Target& target) {
+  if (!options.list.empty()) return collect_list({options.list, options.base, options.ends_in_zero});
+  Collection collection = collect(ins, options.recursive, target);
+  if (!collection.inputs.empty()) return collection;
+  std::string hint;
+  if (collection.skipped_folders > 0) {
+    hint = fmt::format("; {} sub-folders were not entered: --recursive does", collection.skipped_folders);
+  }
+  for (const auto& [extension, files] : collection.skipped) {
+    if (is_unsupported_sound(extension))
+      hint += fmt::format("; {} is not supported, {} file{}", extension, files, files == 1 ? "" : "s");
+  }
+  for (const auto& [path, message] : collection.unreadable) hint += "; " + message;
+  throw UsageError(fmt::format("no sound file in '{}'{}", fmt::join(ins, "', '"), hint));
+}
+
+/// What was passed over in folders, by kind.
+std::string skipped_text(const Collection& collection) {
+  std::vector<std::string> kinds;
+  const auto add = [&](std::uint64_t files, std::string_view kind) {
+    if (files > 0) kinds.push_back(fmt::format("{}, {} file{}", kind, files, files == 1 ? "" : "s"));
+  };
+  std::uint64_t others = 0;
+  for (const bool is_sound : {true, false}) {
+    for (const auto& [extension, files] : collection.skipped) {
+      constexpr std::size_t kMostKinds = 8;
+      if (is_unsupported_sound(extension) != is_sound) continue;
+      if (kinds.size() < kMostKinds) {
+        add(files, fmt::format("{}: {}", extension.empty() ? "no extension" : printable(extension),
+                               is_sound ? "not supported" : "no sound"));
+      } else {
+        others += files;
+      }
+    }
+  }
+  add(others, "other extensions");
+  add(collection.skipped_others, "neither files nor links");
+  return fmt::format("{}", fmt::join(kinds, "; "));
+}
+
+/// Why the input cannot be read if it is a link that leads nowhere, else `message`.
+std::string explain_link(const std::string& input, std::string message) {
+  std::error_code error;
+  if (fs::is_symlink(input, error) && !fs::exists(input, error) && !error) {
+    return fmt::format("'{}' is a dangling link: there is no '{}'", input, fs::read_symlink(input, error).string());
+  }
+  return message;
+}
+
+/// Throws UsageError if the manifest that is to be gone on with is another shard's.
+void refuse_other_shard(const std::string& path, const ManifestLine& line, const Shard& shard) {
+  const std::string_view told = line.field("shard");
+  if (told.empty() || told == fmt::format("\"{}\"", shard.text())) return;
+  const std::string theirs = text_of_json_string(told);
+  const std::string count = fmt::format("/{}", shard.count);
+  throw UsageError(fmt::format(
+      "the manifest '{}' is of shard {}, not {}: {}", path, theirs, shard.text(),
+      theirs.ends_with(count)
+          ? "each shard needs a manifest of its own"
+          : fmt::format("go on with as many shards as before (--shard {}), or name another manifest, and this one with "
+                        "--done-in",
+                        theirs)));
+}
+
+/// What earlier calls told as done, if this one goes on with theirs.
+OutputsDone outputs_done(const ProcessOptions& options, const Shard& shard) {
+  OutputsDone done;
+  std::error_code unknown;
+  if (fs::exists(options.manifest, unknown)) {
+    read_manifest(options.manifest, [&](const ManifestLine& line, std::uint64_t) {
+      refuse_other_shard(options.manifest, line, shard);
+      if (line.is_done()) done.add(line);
+    });
+  }
+  for (const std::string& path : options.done_in) {
+    read_manifest(path, [&](const ManifestLine& line, std::uint64_t) {
+      if (line.is_done()) done.add(line);
+    });
+  }
+  done.sort();
+  return done;
+}
+
+/// The noise that the manifest tells of the output, for a message.
+std::string noise_told(const ProcessOptions& options, std::string_view output) {
+  std::string noise;
+  std::vector<std::string> paths = options.done_in;
+  paths.insert(paths.begin(), options.manifest);
+  for (const std::string& path : paths) {
+    read_manifest(path, [&](const ManifestLine& line, std::uint64_t) {
+      if (line.output() == output && line.is_done()) noise = line.noise();
+    });
+  }
+  return noise;
+}
+
+/// What --resume finds.
+struct Resumed {
+  std::uint64_t there_already = 0;
+  bool compares = false;  ///< some outputs that are there are made again and compared
+};
+
+/// Leaves out the tasks whose outputs are there and count as done. Throws UsageError if other settings made one.
+Resumed resume(const ProcessOptions& options, const Target& target, const Shard& shard, const Settings& settings,
+               SettingsRecord& record, const std::vector<OutputState>& there, TaskPlan& plan,
+               const std::function<ManifestTask(std::uint32_t, const EtlTask&)>& line_of) {
+  Resumed result;
+  // A call that was ended may have published a file without telling the manifest: such a one is made again, compared,
+  // and told. So is a single file, whose settings are noted nowhere.
+  const bool has_manifest = !options.manifest.empty() || !options.done_in.empty();
+  const bool has_record = target.file.empty();
+  OutputsDone told;
+  if (has_manifest) told = outputs_done(options, shard);
+  if (has_record) record.read(settings);
+
+  std::uint64_t of_others = 0;
+  std::string first_of_others;
+  const auto count_other = [&](const std::string& path, std::string_view difference) {
+    if (of_others++ == 0) first_of_others = fmt::format("the output '{}' was made with {}", path, difference);
+  };
+  const auto is_done = [&](std::uint32_t number) {
+    if (there[number] != OutputState::file) return false;
+    const EtlTask task = plan.task(number);
+    const std::string path = plan.path_of(task);
+    bool counts = !has_manifest && has_record;
+    if (has_record && record.has_others()) {
+      const auto answer = record.maker_of(output_id(task.output));
+      if (answer.maker == SettingsRecord::Answer::Maker::others) {
+        count_other(path, answer.difference);
+        return false;
+      }
+      if (answer.maker == SettingsRecord::Answer::Maker::unsure) counts = false;
+    }
+    const std::string output = json_string(path);
+    if (has_manifest && told.contains(output)) {
+      const std::string noise = line_of(number, task).noise();
+      if (!told.has_noise(output, noise)) {
+        count_other(path, fmt::format("{} instead of {}", of_others == 0 ? noise_told(options, output) : "", noise));
+        return false;
+      }
+      counts = true;
+    }
+    result.compares = result.compares || !counts;
+    result.there_already += counts ? 1 : 0;
+    return counts;
+  };
+  plan.leave_out(is_done);
+  if (of_others > 0) {
+    throw UsageError(fmt::format("{}{}: use the same settings, another OUT, or --overwrite", first_of_others,
+                                 of_others > 1 ? fmt::format(" (and {} more)", of_others - 1) : ""));
+  }
+  return result;
+}
+
+/// What the inputs of the plan hold.
+std::uint64_t input_bytes(const TaskPlan& plan, int workers) {
+  std::atomic<std::uint64_t> bytes{0};
+  for_each_number(plan.count(), workers, [&](std::uint32_t number) {
+    std::error_code unknown;
+    if (const auto size = fs::file_size(plan.task(number).input, unknown); !unknown) bytes += size;
+  });
+  return bytes;
+}
+
+std::string bytes_text(std::uint64_t bytes) {
+  constexpr double kThousand = 1000;
+  auto value = static_cast<double>(bytes);
+  for (const std::string_view unit : {"bytes", "kB", "MB", "GB"}) {
+    if (value < kThousand) return fmt::format("{:.{}f} {}", value, unit == "bytes" ? 0 : 1, unit);
+    value /= kThousand;
+  }
+  return fmt::format("{:.1f} TB", value);
+}
+
+/// Says what a call would write; writes nothing.
+int dry_run(const TaskPlan& plan, const Target& target, const std::vector<OutputState>& there, bool may_exist,
+            std::uint64_t there_already, const Collection& collection, const Level& level) {
+  std::uint64_t files = 0, failed = collection.unreadable.size(), bytes = 0;
+  for (const auto& [path, message] : collection.unreadable) fmt::print(stderr, "would fail: {}\n", printable(message));
+  for (std::uint32_t number = 0; number < plan.count(); ++number) {
+    const EtlTask task = plan.task(number);
+    const std::string path = plan.path_of(task);
+    std::error_code error;
+    const auto size = fs::file_size(task.input, error);
+    std::string why;
+    if (error) {
+      why = explain_link(task.input, fmt::format("cannot read '{}': {}", task.input, error.message()));
+    } else if (there[number] != OutputState::nothing && !may_exist) {
+      why = fmt::format("'{}' exists: --overwrite replaces it, --resume skips it", path);
+    }
+    if (!why.empty()) {
+      ++failed;
+      fmt::print(stderr, "would fail: {}\n", printable(why));
+      continue;
+    }
+    ++files;
+    bytes += size;
+    fmt::print("{} -> {}\n", printable(task.input), printable(path));
+  }
+  fmt::print("dry run, nothing was written: {} files would be, {} would fail, {} there already\n", files, failed,
+             there_already);
+  if (const std::string text = skipped_text(collection); !text.empty()) fmt::print("skipped: {}\n", text);
+  std::string existing = target.root;
+  std::error_code error;
+  while (!fs::exists(existing, error) && existing != folder_of(existing)) existing = folder_of(existing);
+  const fs::space_info space = fs::space(existing, error);
+  fmt::print("size: about {} (that of the inputs; a lossy format may differ)", bytes_text(bytes));
+  if (!error) fmt::print(", free in '{}': {}", printable(target.root), bytes_text(space.available));
+  fmt::print("\n");
+  fmt::print("noise: {}\n", level.text());
+  if (!error && bytes > space.available) {
+    fmt::print(stderr, "would fail: {} are needed, {} are free\n", bytes_text(bytes), bytes_text(space.available));
+    ++failed;
+  }
+  return static_cast<int>(failed > 0 ? ExitStatus::failed : ExitStatus::done);
 }
 
 int process(const ProcessOptions& options) {
   // What cannot be meant, first.
-  if (options.paths.size() < 2)
+  const bool has_list = !options.list.empty();
+  if (has_list && options.paths.size() != 1) {
+    throw UsageError("with --from-file, process takes OUT alone: noisefloor process --from-file LIST OUT");
+  }
+  if (!has_list && options.paths.size() < 2) {
     throw UsageError("process needs at least one IN, and OUT: noisefloor process IN... OUT");
-  const double amplitude = amplitude_of(options);
-  const std::optional<SnrRange> snr = snr_of(options);
+  }
+  if (!options.done_in.empty() && !options.resume) throw UsageError("--done-in tells what --resume may skip: add it");
+  const Level level{.amplitude = amplitude_of(options), .snr = snr_of(options)};
   const std::uint32_t copies = copies_of(options);
   const Strategy& strategy = select_strategy(options.strategy);
   StrategyOptions how = strategy_options(options);
@@ -343,67 +600,69 @@ int process(const ProcessOptions& options) {
   if (!options.workers && !refusal(strategy, how).empty()) how.workers = 1;
   if (const std::string reason = refusal(strategy, how); !reason.empty()) throw UsageError(reason);
   const Kernel& kernel = select_kernel(options.kernel);
+  const Settings settings = settings_of(options.seed, level, kernel);
 
   const std::span<const std::string> ins(options.paths.data(), options.paths.size() - 1);
   const Target target = target_of(options.paths.back(), ins);
-  const Collection collection = collect(ins, options.recursive, target);
-  if (collection.inputs.empty()) {
-    std::string hint;
-    if (collection.skipped_folders > 0) {
-      hint = fmt::format("; {} sub-folders were not entered: --recursive does", collection.skipped_folders);
-    }
-    for (const auto& [path, message] : collection.unreadable) hint += "; " + message;
-    throw UsageError(fmt::format("no sound file in '{}'{}", fmt::join(ins, "', '"), hint));
-  }
-  TaskPlan plan(collection, target, copies);
+  SettingsRecord record(target.root);
+  const Shard shard = shard_of(options.shard, [&record](std::uint32_t count) { return record.first_of_array(count); });
+  const Collection collection = collection_of(options, ins, target);
+  TaskPlan plan(collection, target, copies, shard);
+  const ManifestCall told{.shard = shard.text(), .shard_outputs = plan.count(), .outputs = plan.count_of_all_shards()};
+  const auto line_of = [&](std::uint32_t number, const EtlTask& task) {
+    return ManifestTask{.input = task.input,
+                        .output = {},
+                        .copy = plan.copy_of(number),
+                        .seed = options.seed,
+                        .stream = task.stream,
+                        .sigma = level.snr ? NAN : level.amplitude,
+                        .snr_db_requested = level.snr ? level.snr->of({options.seed, task.stream}) : NAN};
+  };
   if (!options.manifest.empty()) {
-    const auto id = file_id(options.manifest);
-    const auto refuse = [&](const std::string& path, std::string_view kind) {
-      if (path == options.manifest || (id && file_id(path) == id)) {
-        throw UsageError(fmt::format("the manifest '{}' is {} of this call: name another file", path, kind));
-      }
-    };
-    for (std::uint32_t number = 0; number < plan.count(); ++number) {
-      const EtlTask task = plan.task(number);
-      refuse(task.input, "an input");
-      refuse(plan.path_of(task), "an output");
-    }
+    plan.refuse_as_manifest(options.manifest);
     std::error_code unknown;
     if (!options.resume && !options.overwrite && fs::is_regular_file(options.manifest, unknown) &&
         fs::file_size(options.manifest, unknown) > 0) {
-      throw UsageError(
-          fmt::format("the manifest '{}' exists: --overwrite replaces it, --resume adds to it", options.manifest));
+      throw UsageError(fmt::format("the manifest '{}' exists: --overwrite replaces it, --resume adds to it{}",
+                                   options.manifest, shard.count > 1 ? "; each shard needs one of its own" : ""));
     }
   }
 
-  // A call that was ended may have published a file without telling the manifest: such a one is made again, compared,
-  // and told.
-  const bool confirms = options.resume && !options.manifest.empty();
-  OutputsDone told;
-  if (confirms) told = Manifest::outputs_done(options.manifest);
   const std::set<std::string> folders = plan.folders();
-  std::uint64_t there_already = 0, bytes = 0;
-  plan.leave_out([&](const EtlTask& task) {
-    const std::string path = plan.path_of(task);
-    if (options.resume && (!confirms || told.contains(json_string(path))) && file_id(path)) {
-      ++there_already;
-      return true;
-    }
-    std::error_code unknown;
-    if (const auto size = fs::file_size(task.input, unknown); !unknown) bytes += size;
-    return false;
-  });
+  std::vector<OutputState> there;
+  if (options.resume || options.overwrite || options.dry_run) there = plan.outputs_there(how.workers);
+  Resumed resumed;
+  if (options.resume) resumed = resume(options, target, shard, settings, record, there, plan, line_of);
+  if (options.dry_run) {
+    if (options.resume) there.assign(plan.count(), OutputState::nothing);  // what is there is skipped or compared
+    return dry_run(plan, target, there, options.overwrite, resumed.there_already, collection, level);
+  }
+  there = {};
 
   // From here on, things are written.
   stop_flag() = false;  // made here, before a handler needs it
   was_interrupted = false;
   const StopOnSignal stop_on_signal;
-  const std::vector<std::string> not_made = prepare_folders(target, folders, options.fsync);
+  make_folders(target.root);
   Manifest manifest;
   if (!options.manifest.empty()) {
-    manifest = Manifest(options.manifest, options.resume ? Manifest::Open::append : Manifest::Open::fresh);
+    manifest = Manifest(options.manifest,
+                        options.resume      ? Manifest::Open::append
+                        : options.overwrite ? Manifest::Open::replace
+                                            : Manifest::Open::fresh,
+                        told);
   }
-  Progress progress(plan.count(), bytes);
+  const Owner owner = manifest.owner();
+  const std::vector<std::string> not_made = prepare_folders(target, folders, owner, options.fsync);
+  const bool is_noted = target.file.empty() && plan.count() > 0;
+  if (is_noted) {
+    if (options.overwrite) record.read(settings);  // what it replaces was made before
+    std::vector<OutputId> outputs(plan.count());
+    for (std::uint32_t number = 0; number < plan.count(); ++number)
+      outputs[number] = output_id(plan.task(number).output);
+    record.begin(settings, copies, shard, std::move(outputs), options.fsync);
+  }
+  Progress progress(plan.count(), Progress::has_bar() ? input_bytes(plan, how.workers) : 0);
   Totals totals;
   for (const std::string& message : not_made) progress.message("warning", false, message);
   for (const auto& [path, message] : collection.unreadable) {
@@ -411,44 +670,49 @@ int process(const ProcessOptions& options) {
     progress.message("failed", true, message);
   }
 
+  const bool compares = resumed.compares;
   const EtlOptions what{
       .kernel = &kernel,
-      .amplitude = amplitude,
-      .snr = snr,
+      .amplitude = level.amplitude,
+      .snr = level.snr,
       .seed = options.seed,
       .output_root = target.root,
       .output_mode = options.overwrite ? OutputMode::replace
-                     : confirms        ? OutputMode::confirm
+                     : compares        ? OutputMode::confirm
                                        : OutputMode::fresh,
       .fsync = options.fsync,
       .stop = &stop_flag(),
-      .exists_hint = confirms ? ": --overwrite replaces it" : ": --overwrite replaces, --resume skips",
+      .exists_hint = compares ? ": --overwrite replaces it" : ": --overwrite replaces, --resume skips",
       .may_run_again = true,
-      .may_become_rf64 = options.large == "rf64"};
+      .may_become_rf64 = options.large == "rf64",
+      .owner = owner};
   const EtlWorkload workload(
       plan.count(), [&plan](std::uint32_t number) { return plan.task(number); }, what);
   std::uint64_t answered = 0;
+  std::vector<OutputId> failed;          // outputs
+  std::unordered_set<std::size_t> said;  // hashes of messages: copies of an input have them in common
+  const auto say = [&](std::string_view kind, bool is_error, const std::string& text) {
+    if (said.insert(std::hash<std::string>()(text)).second) progress.message(kind, is_error, text);
+  };
   std::exception_ptr broken;  // a consumer must not throw
 
   const auto take = [&](const TaskResult& result, std::span<const std::byte> returned) {
     const EtlTask task = plan.task(result.task);
     const std::string output = plan.path_of(task);
-    const ManifestTask line{.input = task.input,
-                            .output = output,
-                            .seed = options.seed,
-                            .stream = task.stream,
-                            .sigma = snr ? NAN : amplitude,
-                            .snr_db_requested = snr ? snr->of({options.seed, task.stream}) : NAN};
+    ManifestTask line = line_of(result.task, task);
+    line.output = output;
     ++answered;
     if (result.status != 0) {
-      const std::string_view message(reinterpret_cast<const char*>(returned.data()), returned.size());
+      std::string message(reinterpret_cast<const char*>(returned.data()), returned.size());
       if (message == kInterrupted) {
         ++totals.unfinished;
         return;
       }
+      message = explain_link(task.input, std::move(message));
       ++totals.failed;
+      failed.push_back(output_id(task.output));
       const bool is_named = message.find(fmt::format("'{}'", task.input)) != std::string_view::npos;
-      progress.message("failed", true, is_named ? std::string(message) : fmt::format("'{}': {}", task.input, message));
+      say("failed", true, is_named ? message : fmt::format("'{}': {}", task.input, message));
       manifest.failed(line, message);
       if (options.fail_fast) stop_flag() = true;
       progress.done(0);
@@ -462,7 +726,7 @@ int process(const ProcessOptions& options) {
     if (outcome.rate > 0) totals.sound_seconds += static_cast<double>(outcome.frames) / outcome.rate;
     if (const std::string text = warning_text(task, outcome); !text.empty()) {
       ++totals.warned;
-      progress.message("warning", false, text);
+      say("warning", false, text);
     }
     manifest.done(line, outcome);
     progress.done(outcome.bytes_read);
@@ -474,7 +738,7 @@ int process(const ProcessOptions& options) {
     progress.message("warning", false, text);
   };
   const auto remove_left = [&] {
-    for (const std::string& folder : folders) remove_stale(folder);
+    for (const std::string& folder : folders) remove_stale(folder, owner);
   };
   const auto start = Clock::now();
   try {
@@ -500,18 +764,28 @@ int process(const ProcessOptions& options) {
   if (broken) std::rethrow_exception(broken);
   manifest.close(options.fsync);
   totals.unfinished += plan.count() - answered;
+  // Without this, later calls take the outputs for perhaps made.
+  constexpr std::size_t kMostNoted = 10'000;
+  if (is_noted && totals.unfinished == 0 && failed.size() <= kMostNoted) {
+    try {
+      record.end(failed, options.fsync);
+    } catch (const Error& error) {
+      progress.message("warning", false, error.what());
+    }
+  }
 
   fmt::print("files: {} written, {} failed", totals.written, totals.failed);
   if (totals.warned > 0) fmt::print(", {} with a warning", totals.warned);
-  if (there_already > 0) fmt::print(", {} there already", there_already);
+  if (resumed.there_already > 0) fmt::print(", {} there already", resumed.there_already);
   if (totals.unfinished > 0) fmt::print(", {} not done", totals.unfinished);
-  if (collection.skipped_others > 0) fmt::print(", {} skipped that are no sound files", collection.skipped_others);
   if (collection.skipped_folders > 0)
     fmt::print(", {} folder{} not entered", collection.skipped_folders, collection.skipped_folders == 1 ? "" : "s");
   if (collection.skipped_links > 0) fmt::print(", {} folders not entered again", collection.skipped_links);
+  if (shard.count > 1) fmt::print("; shard {}: {} of {} outputs", told.shard, told.shard_outputs, told.outputs);
+  if (const std::string text = skipped_text(collection); !text.empty()) fmt::print("\nskipped: {}", text);
   fmt::print("\nsound: {:.3f} s; clipped samples: {}; NaN or infinite: {}\n", totals.sound_seconds, totals.clipped,
              totals.not_finite);
-  fmt::print("noise: {}, seed {}, kernel {}\n", noise_text(amplitude, snr), options.seed, kernel.name);
+  fmt::print("noise: {}, seed {}, kernel {}\n", level.text(), options.seed, kernel.name);
   fmt::print("time: {:.3f} s, {}, workers {}, chunk {}; {:.0f} times real time, {:.1f} MB/s read and written\n",
              seconds, strategy.name, how.workers, how.chunk_size, seconds > 0 ? totals.sound_seconds / seconds : 0.0,
              seconds > 0 ? static_cast<double>(totals.bytes) / 1e6 / seconds : 0.0);
@@ -543,6 +817,16 @@ void add_process(CLI::App& app, int& status) {
   CLI::App* command = app.add_subcommand("process", "add Gaussian noise to sound files");
   command->add_option("paths", options->paths,
                       "IN... OUT: files or folders, then the folder to write to (or a file, for one input)");
+  CLI::Option* list =
+      command->add_option("--from-file", options->list, "the files that LIST names, one a line; -: standard input");
+  command
+      ->add_option("--base", options->base, "folder of the paths in LIST, which are relative to it for the noise, too")
+      ->needs(list)
+      ->capture_default_str();
+  command->add_flag("--null", options->ends_in_zero, "a zero byte ends each path in LIST, as of find -print0")
+      ->needs(list);
+  command->add_option("--shard", options->shard,
+                      "K/N: part K of N of the files, by their relative paths; auto/N: K from a Slurm job array");
   CLI::Option* amplitude = command->add_option(
       "--amplitude", options->amplitude,
       fmt::format("standard deviation of the noise relative to full scale, 0 to 1 (default {})", kBenchmarkAmplitude));
@@ -569,11 +853,17 @@ void add_process(CLI::App& app, int& status) {
   command->add_option("--large", options->large, "a WAV beyond 4 GiB becomes RF64, or fails before a byte is written")
       ->check(CLI::IsMember({"rf64", "fail"}))
       ->capture_default_str();
-  command->add_flag("--recursive", options->recursive, "enter sub-folders, and links to folders once; they are kept");
+  command->add_flag("--recursive", options->recursive, "enter sub-folders, and links to folders once; they are kept")
+      ->excludes(list);
   command->add_flag("--fsync", options->fsync, "each output is on the disk before the worker's next is begun");
   command->add_option(
       "--manifest", options->manifest,
       "one JSON line per output into this file, as they come; --resume adds to it, --overwrite replaces it");
+  command
+      ->add_option("--done-in", options->done_in,
+                   "with --resume: what this manifest tells as done is, too; may be given again")
+      ->allow_extra_args(false);
+  command->add_flag("--dry-run", options->dry_run, "say what would be written, where and how much; write nothing");
   CLI::Option* keep_going =
       command->add_flag("--keep-going", options->keep_going, "a bad input does not stop the others (the default)");
   command->add_flag("--fail-fast", options->fail_fast, "the first bad input does")->excludes(keep_going);
