@@ -160,6 +160,11 @@ bool correct_padded_aiff(int fd, std::uint64_t file_bytes, std::uint32_t frames,
   return false;
 }
 
+int flac_bits(int format) noexcept {
+  const int subtype = format & SF_FORMAT_SUBMASK;
+  return subtype == SF_FORMAT_PCM_S8 ? 8 : subtype == SF_FORMAT_PCM_16 ? 16 : 24;
+}
+
 /// libsndfile 1.2 takes the byte that ends a VOC file for a sample where each sample is a byte: one too many, and
 /// another one in every copy.
 bool ends_in_false_sample(int fd, const SF_INFO& info, std::uint64_t file_bytes) noexcept {
@@ -231,10 +236,26 @@ struct SoundReader::Corrected {
   std::vector<StatedSize::Correction> corrections;
   std::optional<sf_count_t> packed_from = std::nullopt;  // from here on, three bytes of every four are shown,
   sf_count_t skip = 0;                                   // behind as many of each four
+  sf_count_t base = 0;                                   // where what is shown begins
   sf_count_t position = 0;
   int error = 0;  // the first one
 
   static Corrected& of(void* self) noexcept { return *static_cast<Corrected*>(self); }
+  void show(const OggLink& link) noexcept {
+    base = static_cast<sf_count_t>(link.begin);
+    size = static_cast<sf_count_t>(link.end - link.begin);
+    position = 0;
+  }
+  /// A handle on what is shown; null with the reason if libsndfile makes no sense of it.
+  SNDFILE* open(SF_INFO& info, std::string& reason) {
+    SF_VIRTUAL_IO callbacks{&length, &seek, &read, &write, &tell};
+    return open_sound(reason, [&] {
+      info = {};
+      position = 0;
+      return sf_open_virtual(&callbacks, SFM_READ, &info, this);
+    });
+  }
+
   static sf_count_t length(void* self) { return of(self).size; }
   static sf_count_t tell(void* self) { return of(self).position; }
   static sf_count_t seek(sf_count_t offset, int whence, void* self) {
@@ -266,7 +287,7 @@ struct SoundReader::Corrected {
   sf_count_t read_file(unsigned char* to, sf_count_t count, sf_count_t at) {
     ssize_t got = 0;
     do {
-      got = ::pread(fd, to, static_cast<std::size_t>(count), at);
+      got = ::pread(fd, to, static_cast<std::size_t>(count), base + at);
     } while (got < 0 && errno == EINTR);
     if (got < 0 && error == 0) error = errno;
     return std::max<ssize_t>(got, 0);
@@ -304,6 +325,10 @@ SoundReader::SoundReader(SoundReader&&) noexcept = default;
 SoundReader& SoundReader::operator=(SoundReader&& other) noexcept {
   handle_ = std::move(other.handle_);  // the old one closes before what it reads from goes
   corrected_ = std::move(other.corrected_);
+  decoder_ = std::move(other.decoder_);
+  ogg_ = std::move(other.ogg_);
+  link_ = other.link_;
+  is_cut_ = other.is_cut_;
   path_ = std::move(other.path_);
   fd_ = std::move(other.fd_);
   facts_ = std::move(other.facts_);
@@ -343,7 +368,9 @@ SoundReader::SoundReader(const std::string& path) : path_(path) {
   std::string reason;
   hides_chunks_ = stated.hides_chunks;
   may_say_more_ = stated.may_say_more;
-  if (stated.corrections.empty() && !stated.visible_bytes) {
+  ogg_ = ogg_links(fd_.get(), file_bytes_);
+  const bool is_one_link = ogg_.links.empty() || (ogg_.links.size() == 1 && ogg_.links[0].end == file_bytes_);
+  if (stated.corrections.empty() && !stated.visible_bytes && is_one_link) {
     // A descriptor that libsndfile cannot open as a sound it closes, even if asked not to. Closed by us as well, it may
     // by then be another thread's file. So it gets one of its own, which it closes in any case.
     handle_.reset(open_sound(reason, [&]() -> SNDFILE* {
@@ -358,18 +385,13 @@ SoundReader::SoundReader(const std::string& path) : path_(path) {
         Corrected{.fd = fd_.get(),
                   .size = static_cast<sf_count_t>(stated.visible_bytes.value_or(file_bytes_)),
                   .corrections = std::move(stated.corrections)});
+    if (!ogg_.links.empty()) corrected_->show(ogg_.links[0]);
     if (stated.packing) {
       is_repacked_ = true;
       corrected_->packed_from = static_cast<sf_count_t>(stated.samples->begin);
       corrected_->skip = static_cast<sf_count_t>(stated.packing->skip);
     }
-    SF_VIRTUAL_IO callbacks{&Corrected::length, &Corrected::seek, &Corrected::read, &Corrected::write,
-                            &Corrected::tell};
-    handle_.reset(open_sound(reason, [&] {
-      info = {};
-      corrected_->position = 0;
-      return sf_open_virtual(&callbacks, SFM_READ, &info, corrected_.get());
-    }));
+    handle_.reset(corrected_->open(info, reason));
   }
   if (!handle_) {
     throw Error(fmt::format("'{}' is no sound file that can be read ({})", path, reason));
@@ -413,6 +435,14 @@ SoundReader::SoundReader(const std::string& path) : path_(path) {
     --facts_.frames;
     readable_ = facts_.frames;
   }
+  for (const OggLink& link : ogg_.links) is_cut_ = is_cut_ || !link.has_end;
+  const int container = info.format & SF_FORMAT_TYPEMASK;
+  if (container == SF_FORMAT_FLAC || container == SF_FORMAT_MPEG) {
+    decoder_ = container == SF_FORMAT_FLAC
+                   ? decode_flac(fd_.get(), file_bytes_, info.channels, info.samplerate, flac_bits(info.format), path)
+                   : decode_mpeg(fd_.get(), file_bytes_, info.channels, info.samplerate, path);
+    facts_.frames = decoder_->promised().value_or(-1);
+  }
   if (is_stored_plainly(facts_)) offset_ = corrected_ ? corrected_->position : ::lseek(fd_.get(), 0, SEEK_CUR);
 }
 
@@ -441,6 +471,14 @@ SoundFacts SoundReader::facts_to_write(bool may_become_rf64) const {
 }
 
 ByteAccount SoundReader::account() const noexcept {
+  if (decoder_) return decoder_->account();
+  if (!ogg_.links.empty()) {
+    ByteAccount account{.sound = 0, .metadata = 0, .other = ogg_.other_bytes + other_bytes_};
+    for (const OggLink& link : ogg_.links) account.sound += link.sound_bytes;
+    account.sound -= std::min(account.sound, other_bytes_);
+    account.metadata = file_bytes_ - account.sound - account.other;
+    return account;
+  }
   if (!samples_) return {.sound = file_bytes_};
   const std::uint64_t there = samples_->end - samples_->begin;
   const auto frames = static_cast<std::uint64_t>(frames_read_);
@@ -450,7 +488,10 @@ ByteAccount SoundReader::account() const noexcept {
 }
 
 std::vector<std::string> SoundReader::says() const {
-  return may_say_more_ ? chunk_names(fd_.get(), file_bytes_) : std::vector<std::string>();
+  std::vector<std::string> names = may_say_more_ ? chunk_names(fd_.get(), file_bytes_) : std::vector<std::string>();
+  // Each link has comments of its own; those of the first are kept.
+  if (ogg_.links.size() > 1) names.insert(std::ranges::lower_bound(names, "link"), "link");
+  return names;
 }
 
 std::uint64_t SoundReader::likely_bytes() const noexcept {
@@ -468,7 +509,45 @@ std::uint64_t SoundReader::likely_bytes() const noexcept {
   return std::min(bytes + kOtherBytes, file_bytes_);
 }
 
+bool SoundReader::open_next_link() {
+  while (link_ + 1 < ogg_.links.size()) {
+    const OggLink& link = ogg_.links[++link_];
+    handle_.reset();
+    corrected_->show(link);
+    SF_INFO info{};
+    std::string reason;
+    handle_.reset(corrected_->open(info, reason));
+    if (!handle_) {
+      // Cut within its headers, or no sound.
+      other_bytes_ += link.sound_bytes;
+      continue;
+    }
+    if (info.channels != facts_.channels || info.samplerate != facts_.rate || info.format != facts_.format) {
+      throw Error(fmt::format("'{}' becomes another kind of sound: {}, {} Hz and {} channels after {}, {} and {}",
+                              path_, subtype_name(info.format), info.samplerate, info.channels,
+                              subtype_name(facts_.format), facts_.rate, facts_.channels));
+    }
+    if (info.frames > 0 && info.frames != SF_COUNT_MAX && facts_.frames >= 0) facts_.frames += info.frames;
+    return true;
+  }
+  return false;
+}
+
 std::size_t SoundReader::read(void* samples, std::size_t frames) {
+  if (decoder_) {
+    const std::size_t got = decoder_->read(samples, frames);
+    if (got < frames) damaged_ = decoder_->damaged();
+    frames_read_ += static_cast<std::int64_t>(got);
+    return got;
+  }
+  std::size_t done = 0;
+  do {
+    done += read_handle(static_cast<std::byte*>(samples) + done * facts_.frame_bytes(), frames - done);
+  } while (done < frames && open_next_link());
+  return done;
+}
+
+std::size_t SoundReader::read_handle(void* samples, std::size_t frames) {
   SNDFILE* file = file_of(handle_.get());
   auto wanted = static_cast<sf_count_t>(frames);
   if (readable_ >= 0) wanted = std::min(wanted, readable_ - frames_read_);

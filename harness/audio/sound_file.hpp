@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/audio/decoder.hpp"
+#include "harness/audio/ogg_links.hpp"
 #include "harness/audio/stated_size.hpp"
 #include "harness/base/unique_fd.hpp"
 
@@ -58,13 +60,6 @@ std::size_t make_finite(double* samples, std::size_t count) noexcept;
 /// (`offset` < 0), as many as fit. At least 1 if one fits.
 [[nodiscard]] std::size_t piece_frames(std::int64_t offset, std::size_t buffer_bytes, std::size_t frame_bytes) noexcept;
 
-/// What became of the bytes of a sound file, all of them.
-struct ByteAccount {
-  std::uint64_t sound = 0;     ///< decoded as samples
-  std::uint64_t metadata = 0;  ///< headers, chunks and tags
-  std::uint64_t other = 0;     ///< neither
-};
-
 /// Reads a sound file from its beginning to its end. For one thread.
 ///
 /// Integer subtypes, and codecs that decode to 16 bits, are read as int16 or int32, float and other
@@ -110,14 +105,16 @@ class SoundReader {
   /// Frames read so far.
   [[nodiscard]] std::int64_t frames_read() const noexcept { return frames_read_; }
   /// After the end was read: the file is shorter than it promised.
-  [[nodiscard]] bool truncated() const noexcept { return facts_.frames > frames_read_; }
+  [[nodiscard]] bool truncated() const noexcept { return is_cut_ || facts_.frames > frames_read_; }
   /// After the end was read: the decoder met data that make no sense, and stopped there.
   [[nodiscard]] bool damaged() const noexcept { return damaged_; }
   /// The file's writer never filled its length in (a pipe, a recorder that was cut off): it is read to its
   /// end, and facts().frames may be -1.
   [[nodiscard]] bool unsized() const noexcept { return unsized_; }
   /// The frames that the file's header says, where more were found because other sizes in it say so; else empty.
-  [[nodiscard]] std::optional<std::int64_t> understated() const noexcept { return understated_; }
+  [[nodiscard]] std::optional<std::int64_t> understated() const noexcept {
+    return decoder_ && facts_.frames >= 0 && facts_.frames < frames_read_ ? facts_.frames : understated_;
+  }
   /// Samples of 24 bits lie in 4 bytes each: libsndfile writes them in 3.
   [[nodiscard]] bool is_repacked() const noexcept { return is_repacked_; }
   /// After the end was read: the sum is file_bytes().
@@ -132,9 +129,13 @@ class SoundReader {
   struct Close {
     void operator()(void* handle) const noexcept;
   };
+  [[nodiscard]] std::size_t read_handle(void* samples, std::size_t frames);
+  [[nodiscard]] bool open_next_link();
+
   std::string path_;
   UniqueFd fd_;
   std::unique_ptr<Corrected> corrected_;  // outlives the handle
+  std::unique_ptr<Decoder> decoder_;      // which reads the samples instead of the handle
   std::unique_ptr<void, Close> handle_;
   SoundFacts facts_;
   std::uint64_t file_bytes_ = 0;
@@ -143,6 +144,9 @@ class SoundReader {
   std::int64_t readable_ = -1;  // frames, where libsndfile would read too many
   bool damaged_ = false;
   bool unsized_ = false;
+  OggFile ogg_;
+  std::size_t link_ = 0;                       // of ogg_, the one behind the handle
+  bool is_cut_ = false;                        // a link lacks its end
   std::optional<StatedSize::Extent> samples_;  // where they lie, if that is known
   std::uint64_t other_bytes_ = 0;              // behind them
   std::uint64_t stored_frame_bytes_ = 0;       // in the file; 0 in compressed ones

@@ -286,7 +286,9 @@ std::string warning_text(const EtlTask& task, const EtlOutcome& outcome) {
   std::vector<std::string> said;
   const auto has = [&](EtlOutcome::Warning warning) { return (outcome.warnings & warning) != 0; };
   if (has(EtlOutcome::kTruncated)) {
-    said.push_back(fmt::format("is truncated: {} of {} frames", outcome.frames, outcome.frames_promised));
+    said.push_back(outcome.frames < outcome.frames_promised
+                       ? fmt::format("is truncated: {} of {} frames", outcome.frames, outcome.frames_promised)
+                       : fmt::format("is truncated: its end is missing after {} frames", outcome.frames));
   }
   if (has(EtlOutcome::kDamaged)) {
     said.push_back(fmt::format("is damaged: read as far as it goes, {} frames", outcome.frames));
