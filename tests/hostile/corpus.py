@@ -37,6 +37,8 @@ from tests.hostile.formats import (
     flac_streaminfo,
     fmt_chunk,
     form,
+    mp3_frame,
+    opus_pages,
     rf64,
     riff,
     rifx,
@@ -44,6 +46,7 @@ from tests.hostile.formats import (
     swapped,
     w64,
     wav,
+    xing_frame,
 )
 
 
@@ -306,7 +309,7 @@ def sizes() -> list[Case]:
         partial("junk after its data.wav", wav(MONO) + JUNK, MONO, "64 bytes that are neither"),
         right("flac of unknown length.flac", flac(MONO, frames=0), MONO),
         partial("flac claims 2^36.flac", flac(MONO, frames=2**36 - 1), MONO, long_by),
-        right("flac claims less.flac", flac(MONO, frames=256), None, frames=256),
+        partial("flac claims less.flac", flac(MONO, frames=256), MONO, "its header says 256"),
         failed("flac metadata of 16 MB.flac", flac_streaminfo(MONO, 256, size=2**24 - 1), NO_SOUND),
     ]
 
@@ -349,6 +352,50 @@ def understated() -> list[Case]:
             BYTES,
             "beside its samples",
         ),
+    ]
+
+
+def compressed() -> list[Case]:
+    """Lengths that MP3, Ogg and FLAC files do not say, or say wrong."""
+    frame, many = mp3_frame(), mp3_frame() * 20
+    mixed = b"".join(mp3_frame(kbit) for kbit in (32, 128, 64, 32, 32) * 20)
+    told = xing_frame(20) + many
+    big = b"ID3\3\0\0\0\x0f\x7f\x7f" + bytes(2**18 - 1)
+    gapless = 23040 - 529  # with Xing's frame, what the decoder itself is late by is taken off
+    opus, short, stereo = opus_pages(5), opus_pages(2), opus_pages(2, channels=2)
+    other, cut, bytes_left = "becomes another kind of sound", "is truncated", "bytes that are neither"
+    beside = "beside its samples"
+
+    def file(*pages: list[bytes]) -> bytes:
+        return b"".join(b"".join(some) for some in pages)
+
+    return [
+        right("rate of bits that varies, not told.mp3", mixed, None, frames=115200),
+        right("constant rate of bits.mp3", many, None, frames=23040),
+        right("a count of frames.mp3", told, None, frames=gapless),
+        partial("a count too small.mp3", xing_frame(5) + many, None, "its header says 5231", frames=gapless),
+        partial("a count too large.mp3", xing_frame(50) + many, None, cut, frames=gapless),
+        right("two joined.mp3", told + told, None, frames=2 * gapless),
+        right("two joined, not told.mp3", many + many, None, frames=46080),
+        right("two joined with tags.mp3", told + ID3V1 + ID3V2 + told + ID3V1, None, frames=2 * gapless),
+        right("a tag of 256 KiB.mp3", big + many, None, frames=23040),
+        partial("junk between frames.mp3", many + JUNK * 30 + many, None, bytes_left, frames=46080),
+        partial("cut in a frame.mp3", many + frame[:100], None, cut, frames=23040),
+        failed("two of other rates.mp3", many + mp3_frame(64, 48000) * 20, other),
+        right("opus.ogg", file(opus), None, frames=48000),
+        partial("a chain.ogg", file(opus, short), None, beside, frames=67200),
+        partial("a chain of five.ogg", file(*[short] * 5), None, beside, frames=96000),
+        failed("a chain of other channels.ogg", file(short, stereo), other),
+        partial("cut within a page.ogg", file(opus)[:-20], None, "its end is missing", frames=38400),
+        partial("cut at a page.ogg", file(opus[:-1]), None, "its end is missing", frames=38400),
+        partial("a chain cut in its last part.ogg", file(opus, short)[:-20], None, "its end", frames=57600),
+        failed("cut within its headers.ogg", file(opus)[:60], NO_SOUND),
+        partial("junk between pages.ogg", file(opus[:4], [JUNK], opus[4:]), None, bytes_left, frames=48000),
+        partial("junk behind it.ogg", file(opus) + JUNK, None, bytes_left, frames=48000),
+        partial("ID3v1 behind it.ogg", file(opus) + ID3V1, None, beside, frames=48000),
+        partial("zeros behind it.flac", flac(MONO) + bytes(64), MONO, "64 bytes that are neither"),
+        partial("ID3v1 behind it.flac", flac(MONO) + ID3V1, MONO, beside),
+        partial("two joined.flac", flac(MONO) + flac(STEREO), MONO, bytes_left),
     ]
 
 
@@ -785,6 +832,7 @@ CASES: tuple[Case, ...] = tuple(
         *understated(),
         *tags(),
         *packings(),
+        *compressed(),
         *facts(),
         *orders(),
         *values(),
