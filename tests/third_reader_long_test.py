@@ -47,7 +47,7 @@ FORMATS = (
     Format("ulaw.wav", codec("pcm_mulaw")),
     Format("alaw.wav", codec("pcm_alaw")),
     Format("s16.rf64", (*codec("pcm_s16le"), "-rf64", "always", "-f", "wav"), does_sox=False),
-    Format("s16.w64", codec("pcm_s16le"), does_sox=False),
+    Format("s24.w64", codec("pcm_s24le"), does_sox=False),
     Format("s16.aiff", codec("pcm_s16be")),
     Format("s24.aiff", codec("pcm_s24be")),
     Format("f32.aiff", codec("pcm_f32be"), does_sox=False),

@@ -13,6 +13,9 @@
 
 namespace noisefloor {
 
+/// How far the next page or frame is looked for behind what is none: files with holes may be without end.
+inline constexpr std::uint64_t kMostJunk = std::uint64_t{1} << 24;
+
 /// A piece of a file in memory, replaced where it does not hold what is asked for. For one thread.
 class FileWindow {
  public:

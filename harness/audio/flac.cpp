@@ -102,6 +102,11 @@ class FlacDecoder final : public Decoder {
   static FLAC__StreamDecoderReadStatus read_bytes(const FLAC__StreamDecoder* /*decoder*/, FLAC__byte buffer[],
                                                   std::size_t* bytes, void* self) {
     FlacDecoder& file = of(self);
+    // What is behind an error is not searched for another frame: it may be without end.
+    if (file.has_failed_) {
+      *bytes = 0;
+      return FLAC__STREAM_DECODER_READ_STATUS_END_OF_STREAM;
+    }
     const std::uint64_t wanted = std::min<std::uint64_t>(*bytes, file.end_ - std::min(file.end_, file.position_));
     ssize_t got = 0;
     do {

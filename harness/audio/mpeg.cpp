@@ -80,7 +80,8 @@ struct Layout {
 
 /// Where the next frame begins behind `at`, which another of its kind follows, or a tag begins, or the file ends.
 std::uint64_t next_frame(FileWindow& window, int fd, std::uint64_t at, std::uint64_t end) {
-  for (++at; at + 4 <= end; ++at) {
+  const std::uint64_t begin = ++at;
+  for (; at + 4 <= end && at - begin < kMostJunk; ++at) {
     const std::string_view bytes = window.at(at, kLongestFrame);
     if (bytes.size() < 4) break;
     if (bytes[0] == 'I' || bytes[0] == 'T' || bytes[0] == 'A') {

@@ -39,7 +39,8 @@ std::optional<Page> page_at(FileWindow& window, std::uint64_t at, std::uint64_t 
 
 /// Where the next page begins behind `at`, or the file ends.
 std::uint64_t next_page(FileWindow& window, std::uint64_t at, std::uint64_t file_bytes) {
-  for (++at; at < file_bytes;) {
+  const std::uint64_t end = file_bytes - at > kMostJunk ? at + kMostJunk : file_bytes;
+  for (++at; at < end;) {
     const std::string_view bytes = window.at(at, window.size() / 2);
     const std::size_t found = bytes.find(kCapture);
     if (found != std::string_view::npos) return at + found;

@@ -368,7 +368,7 @@ SoundReader::SoundReader(const std::string& path) : path_(path) {
   std::string reason;
   hides_chunks_ = stated.hides_chunks;
   may_say_more_ = stated.may_say_more;
-  ogg_ = ogg_links(fd_.get(), file_bytes_);
+  if (!stated.samples) ogg_ = ogg_links(fd_.get(), file_bytes_);
   const bool is_one_link = ogg_.links.empty() || (ogg_.links.size() == 1 && ogg_.links[0].end == file_bytes_);
   if (stated.corrections.empty() && !stated.visible_bytes && is_one_link) {
     // A descriptor that libsndfile cannot open as a sound it closes, even if asked not to. Closed by us as well, it may
@@ -394,6 +394,7 @@ SoundReader::SoundReader(const std::string& path) : path_(path) {
     handle_.reset(corrected_->open(info, reason));
   }
   if (!handle_) {
+    if (!ogg_.links.empty() && ogg_.links[0].sound_bytes == 0) reason = "truncated before its first sample";
     throw Error(fmt::format("'{}' is no sound file that can be read ({})", path, reason));
   }
   const Subtype* subtype = find_subtype(info.format);
@@ -483,7 +484,11 @@ ByteAccount SoundReader::account() const noexcept {
   const std::uint64_t there = samples_->end - samples_->begin;
   const auto frames = static_cast<std::uint64_t>(frames_read_);
   const std::uint64_t sound = stored_frame_bytes_ > 0 ? std::min(there, frames * stored_frame_bytes_) : there;
-  const std::uint64_t other = there - sound + other_bytes_;
+  std::uint64_t left = there - sound;
+  // Some writers count the bytes that fill up a chunk of W64.
+  constexpr std::uint64_t kW64Fill = 8;
+  if ((facts_.format & SF_FORMAT_TYPEMASK) == SF_FORMAT_W64 && left < std::min(kW64Fill, stored_frame_bytes_)) left = 0;
+  const std::uint64_t other = left + other_bytes_;
   return {.sound = sound, .metadata = file_bytes_ - sound - other, .other = other};
 }
 

@@ -107,10 +107,14 @@ void run(const MemoryFile& in, const MemoryFile& out, std::vector<std::byte>& bu
   require(facts.frames >= -1 && facts.step >= 1, "facts make sense");
   require(reader.likely_bytes() <= reader.file_bytes(), "no more is set aside than the file is long");
   out.fill(nullptr, 0);
-  SoundWriter writer(out.fd(), facts, "the output");
+  SoundWriter writer(out.fd(), reader.facts_to_write(true), "the output");
   noisefloor::copy_metadata(reader, writer);
   const bool is_plain = writer.offset() >= 0;
   read_all(reader, buffer, [&](std::size_t frames) { writer.write(buffer.data(), frames); });
+  const noisefloor::ByteAccount account = reader.account();
+  require(account.sound <= reader.file_bytes() && account.other <= reader.file_bytes() &&
+              account.sound + account.metadata + account.other == reader.file_bytes(),
+          "every byte is accounted for");
   const std::int64_t frames = reader.frames_read();
   const std::uint64_t bytes = writer.finish();
   noisefloor::keeps_metadata(reader, out.fd(), bytes);
