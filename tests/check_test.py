@@ -76,7 +76,7 @@ class Check(unittest.TestCase):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=600,
         )
         return done.returncode, done.stdout
 

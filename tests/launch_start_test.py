@@ -40,7 +40,7 @@ class StartTest(unittest.TestCase):
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
         )
         self.assertEqual(done.returncode, status, done.stderr)
         return done

@@ -20,7 +20,7 @@ PROGRAM = ""
 def run(*arguments: str, cache: str = "/nonexistent") -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "NOISEFLOOR_CACHE": cache}
     return subprocess.run(
-        [PROGRAM, "pitfall", *arguments], capture_output=True, text=True, env=environment, timeout=120
+        [PROGRAM, "pitfall", *arguments], capture_output=True, text=True, env=environment, timeout=600
     )
 
 

@@ -75,7 +75,7 @@ class ProcessTest(unittest.TestCase):
             [PROGRAM, "process", *map(os.fspath, arguments)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=60,
+            timeout=600,
             cwd=self.top,
             env={**os.environ, **(env or {})},
         )
@@ -344,7 +344,7 @@ class Outputs(ProcessTest):
         ]
         self.assertEqual(sorted(said), sorted(odd))
         result = subprocess.run(
-            [PROGRAM, "process", "--", "-dash.wav", "-out"], cwd=self.sounds, capture_output=True, timeout=60
+            [PROGRAM, "process", "--", "-dash.wav", "-out"], cwd=self.sounds, capture_output=True, timeout=600
         )
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertTrue((self.sounds / "-out" / "-dash.wav").exists())
@@ -644,12 +644,12 @@ class Interruption(ProcessTest):
             stderr=subprocess.PIPE,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 600
         while not (self.out / "a-short.wav").exists() or len(names(self.out)) < 2:
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=600)
         self.assertEqual(process.returncode, 130, stderr)
         self.assertEqual(names(self.out), ["a-short.wav"])
         self.assertIn(b"1 written", stdout)
@@ -677,7 +677,7 @@ class Terminal(ProcessTest):
                 break
             said += part
         os.close(master)
-        process.wait(timeout=60)
+        process.wait(timeout=600)
         return said
 
     def test_bar_and_colour_only_where_they_are_wanted(self) -> None:

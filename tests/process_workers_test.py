@@ -130,7 +130,7 @@ class Workers(unittest.TestCase):
                     pass
 
     def finish(self, process: Any, status: int = 0) -> str:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=600)
         self.assertEqual(process.returncode, status, errors)
         return str(errors)
 
@@ -255,7 +255,7 @@ class Workers(unittest.TestCase):
                 process.kill()
                 process.communicate()
                 self.assertTrue(orphans)
-                deadline = time.monotonic() + 10
+                deadline = time.monotonic() + 600
                 while any(state(pid) not in "ZX" for pid in orphans) and time.monotonic() < deadline:
                     time.sleep(0.005)
                 self.assertEqual([pid for pid in orphans if state(pid) not in "ZX"], [])

@@ -176,7 +176,8 @@ TEST_P(ShippedSamples, SurviveAKilledWorker) {
     const Outcome outcome = run(pool.executor(), 20);
     expect_each_once(outcome, 20);
     for (const auto& [task, returned] : outcome.returned) EXPECT_EQ(returned, Staged::expected(task)) << task;
-    EXPECT_EQ(workload.begun(5), 2);
+    // Once more where task 5 was done and its worker died of task 12 before the parent had the answer.
+    EXPECT_GE(workload.begun(5), 2);
     EXPECT_EQ(pool.notes.size(), 3U) << pool.all_notes();
     EXPECT_THAT(pool.all_notes(), HasSubstr("was killed by signal 9 (Killed) running task 5;"));
   }
@@ -187,12 +188,12 @@ TEST_P(ShippedSamples, ReplaceAStoppedWorker) {
     if (task == 3 && before == 0) ::raise(SIGSTOP);
   });
   StrategyOptions some = options(2);
-  some.task_timeout = std::chrono::milliseconds(100);
+  some.task_timeout = kStandstill;
   const NotingPool pool("fork_pool", workload, some);
   const Outcome outcome = run(pool.executor(), 6);
   expect_each_once(outcome, 6);
   EXPECT_EQ(outcome.failed(), std::vector<std::uint32_t>{});
-  EXPECT_THAT(pool.all_notes(), HasSubstr("made no progress for 0.1 s, and was killed running task 3"));
+  EXPECT_THAT(pool.all_notes(), HasSubstr("made no progress for 3 s, and was killed running task 3"));
 }
 
 TEST_P(ShippedSamples, GiveUpATaskThatKillsItsWorkersAndNameIt) {

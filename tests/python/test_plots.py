@@ -506,7 +506,7 @@ class Files(Folder):
             "--out",
             "pictures",
         ]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=600)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(
             sorted(p.name for p in (self.folder / "pictures").iterdir()), ["chunk.png", "chunk.svg"]
@@ -625,7 +625,7 @@ class FindPython(unittest.TestCase):
             env={"PATH": "/usr/bin:/bin", **environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
         )
 
     def test_it_prints_an_interpreter_that_has_the_modules(self) -> None:
@@ -649,7 +649,7 @@ class FindPython(unittest.TestCase):
                 env={"PATH": folder, "NOISEFLOOR_PYTHON": "/no"},
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=600,
             )
         self.assertEqual((done.returncode, done.stdout), (3, ""))
         self.assertIn("NOISEFLOOR_PYTHON=/no does not run", done.stderr)

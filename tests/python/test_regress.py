@@ -130,14 +130,14 @@ class Arms(Folder):
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
         rows = 0
-        for _ in range(600):
+        for _ in range(6000):
             files = list((self.folder / "runs").glob("*/observations.csv"))
             rows = files[0].read_text(encoding="utf-8").count("\n") if files else 0
             if rows > 120:
                 break
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=600)
         self.assertEqual(process.returncode, 130, err)
         self.assertGreater(rows, 120, err)
         self.assertIn("The session was interrupted", out)

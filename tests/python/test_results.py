@@ -454,7 +454,7 @@ class Summary(Folder):
                 stdout=writing,
                 stderr=subprocess.PIPE,
                 text=True,
-                timeout=60,
+                timeout=600,
             )
         finally:
             os.close(writing)
@@ -465,7 +465,7 @@ class Summary(Folder):
 class TheProgram(unittest.TestCase):
     def test_the_reader_knows_exactly_the_columns_that_the_program_writes(self) -> None:
         command = [os.environ["NOISEFLOOR_PROGRAM"], "list", "columns", "--json"]
-        printed = subprocess.run(command, capture_output=True, check=True, text=True, timeout=60).stdout
+        printed = subprocess.run(command, capture_output=True, check=True, text=True, timeout=600).stdout
         self.assertEqual([column["name"] for column in json.loads(printed)], list(results.COLUMNS))
 
 
