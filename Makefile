@@ -46,7 +46,7 @@ configure:
 	@cmake --preset release -DNOISEFLOOR_TESTS=$(TESTS) -DNOISEFLOOR_WERROR=$(WERROR)
 
 build: configure
-	@cmake --build --preset release -j $(JOBS)
+	@cmake --build --preset release -j $(JOBS) $(addprefix --target ,$(TARGETS))
 
 # Runs the sweeps of $(1), draws their figures, writes the report and prints its path.
 define measure
@@ -148,12 +148,12 @@ quality:
 
 micro:
 	@scripts/bootstrap bench peers
-	@$(MAKE) build
+	@$(MAKE) build TARGETS='noisefloor micro'
 	@scripts/studies/kernel_table
 
 etl-table:
 	@scripts/bootstrap bench etl
-	@$(MAKE) build
+	@$(MAKE) build TARGETS='noisefloor micro'
 	@scripts/studies/etl_table
 
 format:
