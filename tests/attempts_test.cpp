@@ -1,12 +1,16 @@
-// Which attempt counts follows from disturbance alone, and what a run tells of it.
+// Which attempt counts follows from disturbance alone; what a run tells of it; waiting for a quiet machine.
 // SPDX-License-Identifier: MIT
 #include "harness/sweep/attempts.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <vector>
+
+#include "harness/sweep/quiet.hpp"
 
 namespace noisefloor {
 namespace {
@@ -94,11 +98,51 @@ TEST(RunDisturbance, TellsWhichLaunchesDoNotCount) {
   EXPECT_EQ(run.facts().at("not_counted"), (std::vector<int>{3, 4, 12, 13}));
 }
 
-TEST(Look, SaysWhatItSawWhereThatIsMuch) {
-  EXPECT_EQ(describe(Look{.seconds = 2, .others_cpus = 0.05, .cpus = 2}), "");
-  EXPECT_EQ(describe(Look{.seconds = 2, .others_cpus = 1.04, .cpus = 2}), "other work takes 1.0 of these 2 CPUs");
-  EXPECT_THAT(describe(Look{.seconds = 2, .others_cpus = 0.1, .stolen_cpus = 0.3, .cpus = 1}),
-              HasSubstr("0.1 of these 1 CPU, the hypervisor 0.3"));
+MachineUse use(int cpus, double others, double stolen = 0) {
+  MachineUse seen;
+  seen.seconds = 2;
+  seen.cpus = cpus;
+  seen.others_cpus = others;
+  seen.stolen_cpus = stolen;
+  return seen;
+}
+
+TEST(Quiet, WhatWasSeenIsSaidWhereItIsMuch) {
+  EXPECT_EQ(describe(use(2, 0.05)), "");
+  EXPECT_EQ(describe(use(2, 1.04)), "other work takes 1.0 of these 2 CPUs");
+  EXPECT_THAT(describe(use(1, 0.1, 0.3)), HasSubstr("0.1 of these 1 CPU, the hypervisor 0.3"));
+  EXPECT_EQ(describe(MachineUse{}), "") << "nothing is known";
+}
+
+/// A machine on which others take so many of two CPUs, from one look to the next; a look takes two seconds.
+Waited wait_for(std::vector<double> others, std::chrono::seconds patience, std::size_t most_looks = 100) {
+  std::size_t looks = 0;
+  std::chrono::nanoseconds now{0};
+  return wait_until_quiet(
+      [&] {
+        now += std::chrono::seconds(2);
+        const double seen = others[std::min(looks++, others.size() - 1)];
+        return use(2, seen);
+      },
+      patience, [&] { return now; }, [&](const MachineUse&) { return looks < most_looks; });
+}
+
+TEST(Quiet, LooksOnceWhereNobodyWaits) {
+  const Waited busy = wait_for({1.5, 0}, std::chrono::seconds(0));
+  EXPECT_FALSE(busy.quiet);
+  EXPECT_EQ(busy.time, std::chrono::seconds(2));
+  EXPECT_EQ(*busy.last.others_cpus, 1.5);
+  EXPECT_TRUE(wait_for({0.05}, std::chrono::seconds(0)).quiet);
+}
+
+TEST(Quiet, WaitsUntilOthersLeaveTheMachineAloneOrTheTimeIsOver) {
+  const Waited quiet = wait_for({1.5, 0.3, 0.05, 1.5}, std::chrono::seconds(60));
+  EXPECT_TRUE(quiet.quiet);
+  EXPECT_EQ(quiet.time, std::chrono::seconds(6));
+  const Waited never = wait_for({1.5}, std::chrono::seconds(9));
+  EXPECT_FALSE(never.quiet);
+  EXPECT_EQ(never.time, std::chrono::seconds(10));
+  EXPECT_EQ(wait_for({1.5}, std::chrono::seconds(9), 2).time, std::chrono::seconds(4)) << "interrupted";
 }
 
 }  // namespace

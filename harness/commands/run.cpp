@@ -35,6 +35,7 @@
 #include "harness/base/unique_fd.hpp"
 #include "harness/commands/pitfall.hpp"
 #include "harness/measure/machine.hpp"
+#include "harness/measure/probes.hpp"
 #include "harness/measure/start.hpp"
 #include "harness/strategies/strategy.hpp"
 #include "harness/sweep/attempts.hpp"
@@ -46,6 +47,7 @@
 #include "harness/sweep/observations.hpp"
 #include "harness/sweep/plan.hpp"
 #include "harness/sweep/progress.hpp"
+#include "harness/sweep/quiet.hpp"
 #include "harness/sweep/run_folder.hpp"
 #include "harness/sweep/sweep_file.hpp"
 #include "harness/workloads/table.hpp"
@@ -69,6 +71,7 @@ struct RunArguments {
   bool control = false;
   std::string resume;
   std::string budget;
+  std::string wait_quiet;
   bool yes = false;
   bool dry_run = false;
 };
@@ -206,8 +209,38 @@ struct Session {
   std::string machine_json;
   std::unique_ptr<ObservationFile> rows;
   RunOptions options;
-  bool complete = false;  ///< nothing is left to launch
+  nlohmann::json before = {};  ///< what was seen of the machine
+  bool complete = false;       ///< nothing is left to launch
 };
+
+/// Looks at the machine before anything is measured, waits until it is quiet if that is asked for, and says what is
+/// doubtful: what disturbance.json holds as `before`. A short run is not made much longer: it looks for a tenth of the
+/// time that its launches take at least.
+nlohmann::json look_around(const Plan& plan, nlohmann::json facts, std::chrono::nanoseconds patience) {
+  constexpr std::chrono::milliseconds kLongLook{2000}, kShortLook{100};
+  const auto tenth = std::chrono::milliseconds(count_launches(plan) * kUnknownLaunch.count() / 10);
+  const auto time = patience > patience.zero() ? kLongLook : std::clamp(tenth, kShortLook, kLongLook);
+  bool said = false;
+  const Waited waited = wait_until_quiet([&] { return look(time); }, patience, real_clock(),
+                                         [&](const MachineUse& seen) {
+                                           if (!std::exchange(said, true))
+                                             say(fmt::format("waiting: {}", describe(seen)));
+                                           return !Interrupt::requested();
+                                         });
+  if (Interrupt::requested()) throw Error("interrupted", ExitStatus::interrupted);
+  nlohmann::json before = facts["use"] = facts_of(waited.last);
+  const std::vector<std::string> doubtful = doubts(facts);
+  for (const std::string& doubt : doubtful) say(fmt::format("doubtful: {}", doubt));
+  if (!waited.quiet) {
+    say(fmt::format("{}: what is measured now may describe the busy machine{}", describe(waited.last),
+                    patience > patience.zero() ? ", --wait-quiet has waited in vain"
+                                               : "; --wait-quiet TIME waits until that ends"));
+  }
+  before["waited_seconds"] = std::chrono::duration<double>(waited.time).count();
+  before["quiet"] = waited.quiet;
+  before["doubts"] = doubtful;
+  return before;
+}
 
 /// What the user is told of a run's disturbance; empty if there was hardly any.
 std::string describe(const RunDisturbance& seen) {
@@ -233,7 +266,10 @@ ExitStatus measure(Session& session, ProcessLauncher& launcher, ProgressStyle st
   };
   std::string disturbance;
   session.options.disturbed = [&](const RunDisturbance& seen) {
-    replace_file(folder + "/disturbance.json", seen.facts().dump(2) + '\n');
+    nlohmann::json told = seen.facts();
+    told["before"] = session.before;
+    replace_file(folder + "/disturbance.json",
+                 told.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n');
     disturbance = describe(seen);
   };
   RunSummary summary;
@@ -268,6 +304,16 @@ ExitStatus measure(Session& session, ProcessLauncher& launcher, ProgressStyle st
   say(fmt::format("{} in {}", describe(summary), shown(folder)));
   fmt::print("{}\n", shown(folder));
   return summary.status();
+}
+
+/// How long --wait-quiet waits; 0 without it.
+std::chrono::nanoseconds patience_of(const RunArguments& arguments) {
+  if (arguments.wait_quiet.empty()) return std::chrono::nanoseconds(0);
+  try {
+    return parse_duration(arguments.wait_quiet);
+  } catch (const UsageError& error) {
+    throw UsageError(fmt::format("--wait-quiet: {}", error.what()));
+  }
 }
 
 /// Time for all of the run: that of --budget, else `given`.
@@ -383,6 +429,7 @@ ExitStatus resume(const RunArguments& arguments) {
   const Interrupt interrupt;
   ProcessLauncher launcher(own_program(), interrupt.fd());
   static_cast<void>(budget_of(arguments, {}));  // what is wrong with the call comes first
+  const std::chrono::nanoseconds patience = patience_of(arguments);
   Session session = take_up(arguments.resume, launcher);
   Plan& plan = session.plan;
   plan.budget = budget_of(arguments, plan.budget);
@@ -390,6 +437,7 @@ ExitStatus resume(const RunArguments& arguments) {
   if (plan.budget) {
     say(fmt::format("budget {}: {} of it is spent", format_duration(*plan.budget), format_duration(plan.spent)));
   }
+  if (!session.complete) session.before = look_around(plan, nlohmann::json::parse(session.machine_json), patience);
   point_latest_to(session.folder);
   return measure(session, launcher, style, place);
 }
@@ -441,6 +489,7 @@ ExitStatus run(const RunArguments& arguments) {
   session.plan = plan_of(arguments);
   Plan& plan = session.plan;
   plan.budget = budget_of(arguments, plan.budget);
+  const std::chrono::nanoseconds patience = patience_of(arguments);
   if (arguments.dry_run) {
     print_plan(plan, arguments);
     return ExitStatus::done;
@@ -464,6 +513,7 @@ ExitStatus run(const RunArguments& arguments) {
   }
 
   const nlohmann::json facts = machine_facts(cache_folder_if_any());
+  session.before = look_around(plan, facts, patience);
   session.identity.machine_id = machine_id(facts);
   const auto now = std::chrono::system_clock::now();
   session.folder = make_run_folder(parent_of(arguments), run_name(now, kGitSha, session.identity.machine_id));
@@ -536,6 +586,13 @@ void add_run(CLI::App& app, int& status) {
               "counts",
               kLeastRounds))
       ->type_name("TIME");
+  auto* wait_quiet =
+      command
+          ->add_option(
+              "--wait-quiet", arguments->wait_quiet,
+              fmt::format("Wait so long at most, such as 10m, until others take no more than {:.0f}% of the CPUs",
+                          100 * kRunLimit))
+          ->type_name("TIME");
   auto* resumed = command
                       ->add_option("--resume", arguments->resume,
                                    "Go on with the run in this folder, by the same program on the same machine")
@@ -546,7 +603,8 @@ void add_run(CLI::App& app, int& status) {
       "Print the cells and about how long they take; no more is launched than one small task of each kind");
   for (CLI::Option* option : command->get_options()) {
     const std::string name = option->get_name();
-    if (option != resumed && name != "--progress" && name != "--budget" && name != "--help") resumed->excludes(option);
+    if (option != resumed && option != wait_quiet && name != "--progress" && name != "--budget" && name != "--help")
+      resumed->excludes(option);
   }
   command->callback([arguments, &status] { status = static_cast<int>(run(*arguments)); });
 }

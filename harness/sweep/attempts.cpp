@@ -37,8 +37,13 @@ std::size_t which_counts(std::span<const Attempt> attempts) noexcept {
   return best;
 }
 
-std::string describe(const Look& look) {
-  return look.share() > kRunLimit ? taken(look.others_cpus, look.stolen_cpus, look.cpus, "takes") : std::string();
+double taken_share(const MachineUse& seen) noexcept {
+  return seen.cpus > 0 ? (seen.others_cpus.value_or(0) + seen.stolen_cpus.value_or(0)) / seen.cpus : 0;
+}
+
+std::string describe(const MachineUse& seen) {
+  if (taken_share(seen) <= kRunLimit) return {};
+  return taken(seen.others_cpus.value_or(0), seen.stolen_cpus.value_or(0), seen.cpus, "takes");
 }
 
 void RunDisturbance::add(const KeptLaunch& launch) {

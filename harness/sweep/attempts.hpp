@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "harness/measure/machine.hpp"
+#include "harness/measure/probes.hpp"
 #include "harness/sweep/observations.hpp"
 
 namespace noisefloor {
@@ -19,7 +21,7 @@ namespace noisefloor {
 /// A launch is disturbed when it wanted and did not get CPU time worth more than this share of its timed part.
 inline constexpr double kLaunchLimit = 0.05;
 /// A run is called busy when others took more than this share of the CPUs' time while its launches were timed.
-inline constexpr double kRunLimit = 0.05;
+inline constexpr double kRunLimit = kBusyShare;
 /// How often a cell is launched in a round at most: once, and again where that was disturbed or overran.
 inline constexpr int kMostAttempts = 3;
 
@@ -41,19 +43,11 @@ struct Attempt {
 /// measured are not looked at: choosing by them would choose the answer.
 [[nodiscard]] std::size_t which_counts(std::span<const Attempt> attempts) noexcept;
 
-/// What was seen of the machine over a short time, by nobody's launch.
-struct Look {
-  double seconds = 0;
-  double others_cpus = 0;  ///< CPUs that were busy, on average; nothing of it is ours
-  double stolen_cpus = 0;  ///< and that the hypervisor took
-  int cpus = 0;            ///< that are ours to use; 0: nothing is known
-
-  /// The share of the CPUs' time that was not there for us.
-  [[nodiscard]] double share() const noexcept { return cpus > 0 ? (others_cpus + stolen_cpus) / cpus : 0; }
-};
+/// The share of the CPUs' time that was not there for us; 0 where it is not known.
+[[nodiscard]] double taken_share(const MachineUse& seen) noexcept;
 
 /// "other work takes 0.9 of these 2 CPUs"; empty where that is within kRunLimit.
-[[nodiscard]] std::string describe(const Look& look);
+[[nodiscard]] std::string describe(const MachineUse& seen);
 
 /// What a run tells of its disturbance.
 class RunDisturbance {
