@@ -86,6 +86,7 @@ class RunTest : public ::testing::Test {
     return finish(start(words, standard_output));
   }
 
+  /// Of first attempts: what is measured again, and how often, depends on what else this machine does.
   std::vector<Row> rows(const std::string& run) const {
     std::ifstream file(run + "/observations.csv");
     std::string line;
@@ -93,7 +94,10 @@ class RunTest : public ::testing::Test {
     EXPECT_EQ(line, csv_header());
     const auto header = csv_split(line);
     std::vector<Row> result;
-    while (std::getline(file, line)) result.push_back(csv_row(header, line));
+    while (std::getline(file, line)) {
+      Row row = csv_row(header, line);
+      if (row["attempt"] == "0") result.push_back(std::move(row));
+    }
     return result;
   }
 
@@ -298,19 +302,14 @@ TEST_F(RunTest, WithoutStandardOutputTheFilesOfTheRunHoldNothingElse) {
   }
 }
 
-TEST_F(RunTest, ThreadsThatOpenMpPinsForAllStrategiesAreRefused) {
+TEST_F(RunTest, WhatPinsOpenMpsThreadsIsNoHindrance) {
   write("tiny.toml", kTiny);
   for (const char* name : {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY"}) {
     ::setenv(name, std::string(name) == "OMP_PROC_BIND" ? "true" : "{0}", 1);
-    const Result result = program({"run", "tiny.toml", "--out", "runs"});
+    const Result result = program({"run", "tiny.toml", "--dry-run"});
     ::unsetenv(name);
-    EXPECT_EQ(result.status, 2) << name;
-    EXPECT_THAT(result.err, HasSubstr(std::string(name) + "="));
+    EXPECT_EQ(result.status, 0) << name << ": " << result.err;
   }
-  ::setenv("OMP_PROC_BIND", "FALSE", 1);
-  EXPECT_EQ(program({"run", "tiny.toml", "--dry-run"}).status, 0);
-  ::unsetenv("OMP_PROC_BIND");
-  EXPECT_FALSE(fs::exists(folder_ + "/runs"));
 }
 
 TEST_F(RunTest, AForcedKernelThatCannotRunEndsTheCallBeforeAnythingIsMeasured) {
