@@ -259,6 +259,7 @@ class BesideNeighbours : public ::testing::Test {
   void SetUp() override {
     if (!run_delay_unavailable().empty()) GTEST_SKIP() << run_delay_unavailable();
     if (cpu_times(given_cpus()).cpus == 0) GTEST_SKIP() << "/proc/stat does not tell of each CPU";
+    if (cgroup_quota()) GTEST_SKIP() << "a cgroup quota stops neighbours, too";
   }
   void TearDown() override { tie(given_cpus()); }
 
@@ -396,6 +397,7 @@ TEST(CpuTimes, AreThoseOfTheCpusAskedFor) {
 
 TEST(Look, SeesWhoeverElseWorks) {
   if (cpu_times(given_cpus()).cpus == 0) GTEST_SKIP() << "/proc/stat does not tell of each CPU";
+  if (cgroup_quota()) GTEST_SKIP() << "a cgroup quota stops neighbours, too";
   std::vector<std::unique_ptr<Neighbour>> neighbours;
   for (const int cpu : given_cpus()) neighbours.push_back(std::make_unique<Neighbour>(cpu));
   const MachineUse seen = look(std::chrono::milliseconds(200));

@@ -167,12 +167,14 @@ const std::string& run_delay_unavailable() {
 void tell_end_of_thread(std::chrono::steady_clock::time_point made) noexcept {
   const auto lived = std::chrono::steady_clock::now() - made;
   constexpr std::uint64_t kLeastNs = std::chrono::nanoseconds(kLeastWaitAtEnd).count();
-  constexpr std::uint64_t kEndingNs = 100'000;  // what it may still use, and more
+  constexpr std::uint64_t kEndingNs = 500'000;  // what it may still use, and more
   const auto lived_ns = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(lived).count());
-  const std::uint64_t cpu_ns = lived_ns < kLeastNs ? lived_ns : clock_ns(CLOCK_THREAD_CPUTIME_ID);
+  std::uint64_t cpu_ns = lived_ns < kLeastNs ? lived_ns : clock_ns(CLOCK_THREAD_CPUTIME_ID);
+  if (lived_ns >= cpu_ns + kLeastNs) {
+    told_run_delay_ns.fetch_add(run_delay_in("/proc/thread-self/schedstat"), std::memory_order_relaxed);
+    cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+  }
   told_cpu_ns.fetch_add(cpu_ns + kEndingNs, std::memory_order_relaxed);
-  if (lived_ns < cpu_ns + kLeastNs) return;
-  told_run_delay_ns.fetch_add(run_delay_in("/proc/thread-self/schedstat"), std::memory_order_relaxed);
 }
 
 std::uint64_t run_delay_of_process(int pid) noexcept {
