@@ -164,7 +164,7 @@ TEST_P(PoolsThatLast, ReplaceWorkersThatDiedBetweenRuns) {
 TEST_P(PoolsThatLast, ReplaceAWorkerThatWasStoppedBetweenRuns) {
   const Faulty workload(4, {});
   StrategyOptions options = workers(1);
-  options.task_timeout = kStandstill;
+  options.task_timeout = testing_faults::kStandstill;
   const NotingPool pool(GetParam(), workload, options);
   expect_each_once(run(pool.executor(), 4), 4);
   EXPECT_EQ(::kill(workload.process(0), SIGSTOP), 0);

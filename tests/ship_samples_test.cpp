@@ -188,7 +188,7 @@ TEST_P(ShippedSamples, ReplaceAStoppedWorker) {
     if (task == 3 && before == 0) ::raise(SIGSTOP);
   });
   StrategyOptions some = options(2);
-  some.task_timeout = kStandstill;
+  some.task_timeout = testing_faults::kStandstill;
   const NotingPool pool("fork_pool", workload, some);
   const Outcome outcome = run(pool.executor(), 6);
   expect_each_once(outcome, 6);
