@@ -102,7 +102,7 @@ TEST(Disturbance, IsSharedAmongRepetitionsByWhatEachWanted) {
   std::uint64_t others = 0;
   for (const Disturbance& row : rows) others += *row.others_cpu_ns;
   EXPECT_LE(others, 60 * kMs);
-  EXPECT_GE(others, 59 * kMs);
+  EXPECT_GE(others, 58 * kMs);  // 350 of 360 ms are timed
 }
 
 TEST(Disturbance, WhatOthersUsedBetweenTheRepetitionsIsNotInTheRows) {
