@@ -166,10 +166,10 @@ TEST(Disturbance, CountersThatWentBackAreNothing) {
 }
 
 TEST(Disturbance, NeverExceedsItsBounds) {
-  for (const std::uint64_t cpu : {10, 400, 1000, 2000}) {
-    for (const std::uint64_t delay : {0, 5, 300, 5000}) {
-      for (const std::uint64_t others : {0, 8, 12, 500}) {
-        for (const std::uint64_t stolen : {0, 10, 100}) {
+  for (const std::uint64_t cpu : {10U, 400U, 1000U, 2000U}) {
+    for (const std::uint64_t delay : {0U, 5U, 300U, 5000U}) {
+      for (const std::uint64_t others : {0U, 8U, 12U, 500U}) {
+        for (const std::uint64_t stolen : {0U, 10U, 100U}) {
           const auto rows = of({repetition(1000, cpu, delay), repetition(1000, cpu, 2 * delay)},
                                timed_part(2, 3000, 2 * cpu, others, stolen));
           for (const Disturbance& row : rows) {
@@ -282,7 +282,7 @@ class BesideNeighbours : public ::testing::Test {
     tie({given_cpus().front()});
     const Neighbour neighbour(given_cpus().front(), burst_ns);
     const std::uint64_t before = neighbour.cpu_ns();
-    const auto rows = measure(cell, iterations, digest);
+    auto rows = measure(cell, iterations, digest);
     const std::uint64_t took = neighbour.cpu_ns() - before;
     EXPECT_GT(took, 10 * kMs) << "the neighbour must have worked";
     EXPECT_GE(sum_of(rows, "run_delay_ns"), took / 10 * 7) << cell;

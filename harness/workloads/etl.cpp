@@ -166,9 +166,9 @@ bool is_same(int fd, const std::string& path, const std::string& name) {
 /// The measured form.
 class MeasuredEtl final : public EtlWorkload {
  public:
-  MeasuredEtl(std::vector<EtlTask> tasks, EtlOptions options, std::vector<OutputFolders::Output> outputs,
+  MeasuredEtl(const std::vector<EtlTask>& tasks, EtlOptions options, std::vector<OutputFolders::Output> outputs,
               std::uint64_t samples)
-      : EtlWorkload(std::move(tasks), std::move(options)), samples_(samples) {
+      : EtlWorkload(tasks, std::move(options)), samples_(samples) {
     for (const auto& output : outputs) bytes_ += output.bytes;
     folders_.emplace(std::move(outputs), this->options().output_mode);
   }
@@ -207,7 +207,7 @@ EtlOutcome etl_outcome(std::span<const std::byte> returned) {
   return outcome;
 }
 
-EtlWorkload::EtlWorkload(std::vector<EtlTask> tasks, EtlOptions options)
+EtlWorkload::EtlWorkload(const std::vector<EtlTask>& tasks, EtlOptions options)
     : EtlWorkload(
           static_cast<std::uint32_t>(tasks.size()), [tasks](std::uint32_t task) { return tasks[task]; },
           std::move(options)) {}

@@ -106,7 +106,7 @@ inline constexpr std::string_view kInterrupted = "interrupted";
 /// extract; the temporary file to load.
 class EtlWorkload : public Workload, private Stages {
  public:
-  EtlWorkload(std::vector<EtlTask> tasks, EtlOptions options);
+  EtlWorkload(const std::vector<EtlTask>& tasks, EtlOptions options);
   /// `task_of` makes a task when it is run, so that many need not be held: thread-safe, the same for the same number.
   EtlWorkload(std::uint32_t tasks, std::function<EtlTask(std::uint32_t)> task_of, EtlOptions options);
   ~EtlWorkload() override;
