@@ -60,8 +60,8 @@ std::vector<Disturbance> disturbances(std::span<const DisturbanceReading> repeti
       positive(static_cast<double>(part.cpus.available_ns) - signed_ns(part.cpus.idle_ns) - stolen_ns - own_ns);
   const double rounding_ns = std::sqrt(cpus) * static_cast<double>(tick_ns());
   const double lost_ns = std::min(wanted_ns, positive(others_ns - rounding_ns));
-  // What lies between the repetitions has its share of what others used, and of what was stolen: never more than the CPUs
-  // had in the repetitions themselves.
+  // What lies between the repetitions has its share of what others used, and of what was stolen: never more than the
+  // CPUs had in the repetitions themselves.
   const double timed = span_ns > 0 ? std::min(wall_ns / span_ns, 1.0) : 1.0;
   const double rest_ns = positive(others_ns * timed - lost_ns);
   const double stolen_of_ours_ns = own_ns > 0 ? stolen_ns * timed * own_ns / (own_ns + others_ns) : 0;
