@@ -36,7 +36,6 @@ constexpr std::chrono::milliseconds kLongestNap(1);  // while answers may be gat
 constexpr std::chrono::microseconds kSpin(50);       // with a CPU to spare
 constexpr std::chrono::microseconds kGather(2);      // between two looks into the rings
 constexpr std::chrono::milliseconds kLookAgain(100);
-constexpr std::chrono::seconds kWithoutWorkers(1);
 constexpr std::chrono::seconds kUsageDeadline(10);
 constexpr std::size_t kMostAgain = 1024;
 
@@ -197,12 +196,9 @@ class SharedPool final : public ProcessExecutor {
     if (jobs_.is_cancelled()) return;
     try {
       start(index);
-      cannot_start_ = false;
+      has_started();
     } catch (const Error& error) {
-      if (!cannot_start_) {
-        note(fmt::format("{}: a worker cannot be started ({}); the others go on", kName, error.what()));
-      }
-      cannot_start_ = true;
+      could_not_start(error);
     }
   }
 
@@ -284,7 +280,6 @@ class SharedPool final : public ProcessExecutor {
     again_resolved_ = again_taken_ = again_oldest_ = 0;
     suspects_.clear();
     idle_deaths_ = 0;
-    without_workers_ = {};
     control_.stop_seen.store(0, std::memory_order_relaxed);
     control_.base.store(base_, std::memory_order_relaxed);
     control_.again_base.store(again_base_, std::memory_order_relaxed);
@@ -498,14 +493,7 @@ class SharedPool final : public ProcessExecutor {
       lay_to_rest(i, fmt::format("made no progress for {} s, and was killed",
                                  std::chrono::duration<double>(options_.task_timeout).count() * tasks));
     }
-    if (live > 0 || jobs_.is_cancelled()) {
-      without_workers_ = {};
-    } else if ((without_workers_ += elapsed) > kWithoutWorkers) {
-      throw Error(
-          fmt::format("{}: no worker is left, and none can be started: give fewer workers, or raise the limits "
-                      "on processes and descriptors",
-                      kName));
-    }
+    look_for_workers(live == 0 && !jobs_.is_cancelled(), elapsed);
   }
 
   [[nodiscard]] TaskRange range_of(Taken job) const {
@@ -649,8 +637,6 @@ class SharedPool final : public ProcessExecutor {
   std::size_t again_resolved_ = 0, again_taken_ = 0, again_oldest_ = 0;
   std::vector<Suspect> suspects_;
   std::uint64_t idle_deaths_ = 0;
-  Clock::duration without_workers_{};
-  bool cannot_start_ = false;
 };
 
 }  // namespace

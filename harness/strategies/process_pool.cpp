@@ -38,7 +38,6 @@ constexpr std::size_t kLeastAhead = 2, kMostAhead = 512;
 constexpr std::chrono::nanoseconds kAhead = std::chrono::microseconds(200);
 // When a worker has had nothing to do for so long, what others have not begun is called back and shared out.
 constexpr std::chrono::milliseconds kRecallAfter(1);
-constexpr std::chrono::seconds kWithoutWorkers(1);
 constexpr std::chrono::seconds kUsageDeadline(10);
 
 /// Of one worker. Requests are numbered from 1.
@@ -66,7 +65,6 @@ class ProcessPool final : public ProcessExecutor {
     if (jobs_.is_complete()) return;
     on_chunk_ = &on_chunk;
     idle_deaths_ = 0;
-    without_workers_ = {};
     try {
       if (lifetime_ == Lifetime::run) start_all();
       work();
@@ -175,16 +173,10 @@ class ProcessPool final : public ProcessExecutor {
     if (lifetime_ == Lifetime::chunk || jobs_.is_cancelled()) return;
     try {
       start(index);
-      cannot_start_ = false;
+      has_started();
     } catch (const Error& error) {
-      tell_cannot_start(error);
+      could_not_start(error);
     }
-  }
-
-  void tell_cannot_start(const Error& error) {
-    if (cannot_start_) return;
-    cannot_start_ = true;
-    note(fmt::format("{}: a worker cannot be started ({}); the others go on", name_, error.what()));
   }
 
   /// The worker is gone, or about to be: what it had is given back, and it is replaced.
@@ -324,10 +316,10 @@ class ProcessPool final : public ProcessExecutor {
       start(index, &job);
     } catch (const Error& error) {
       jobs_.give_back(job);
-      tell_cannot_start(error);
+      could_not_start(error);
       return false;
     }
-    cannot_start_ = false;
+    has_started();
     workers_[index].jobs.push_back(job);
     workers_[index].sent = 1;
     return true;
@@ -485,14 +477,7 @@ class ProcessPool final : public ProcessExecutor {
       lay_to_rest(i, fmt::format("made no progress for {} s, and was killed",
                                  std::chrono::duration<double>(options_.task_timeout).count() * tasks));
     }
-    if (jobs_.is_cancelled() || live() > 0 || jobs_.ready() == 0) {
-      without_workers_ = {};
-    } else if ((without_workers_ += elapsed) > kWithoutWorkers) {
-      throw Error(
-          fmt::format("{}: no worker is left, and none can be started: give fewer workers, or raise the limits "
-                      "on processes and descriptors",
-                      name_));
-    }
+    look_for_workers(!jobs_.is_cancelled() && live() == 0 && jobs_.ready() > 0, elapsed);
   }
 
   // --- A worker ---
@@ -574,8 +559,6 @@ class ProcessPool final : public ProcessExecutor {
   mutable std::vector<std::uint64_t> peaks_ = std::vector<std::uint64_t>(workers_.size());
   const OnChunk* on_chunk_ = nullptr;
   std::uint64_t idle_deaths_ = 0;
-  Clock::duration without_workers_{};
-  bool cannot_start_ = false;
 };
 
 }  // namespace

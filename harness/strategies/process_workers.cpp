@@ -317,6 +317,25 @@ bool ProcessExecutor::tick_is_due(Clock::duration& elapsed) noexcept {
   return true;
 }
 
+void ProcessExecutor::could_not_start(const Error& error) {
+  if (!std::exchange(cannot_start_, true)) {
+    note(fmt::format("{}: a worker cannot be started ({}); the others go on", name_, error.what()));
+  }
+}
+
+void ProcessExecutor::look_for_workers(bool in_need, Clock::duration elapsed) {
+  constexpr std::chrono::seconds kWithoutWorkers(1);
+  // Between one process and the next there is no worker either.
+  if (!in_need || !cannot_start_) {
+    without_workers_ = {};
+  } else if ((without_workers_ += elapsed) > kWithoutWorkers) {
+    throw Error(
+        fmt::format("{}: no worker is left, and none can be started: give fewer workers, or raise the limits "
+                    "on processes and descriptors",
+                    name_));
+  }
+}
+
 bool ProcessExecutor::is_overdue(Patience& patience, std::uint64_t progress, std::uint32_t tasks,
                                  Clock::duration elapsed) const noexcept {
   if (tasks == 0 || patience.progress != progress) {

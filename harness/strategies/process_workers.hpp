@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/base/error.hpp"
 #include "harness/base/unique_fd.hpp"
 #include "harness/base/usage.hpp"
 #include "harness/strategies/binding.hpp"
@@ -211,10 +212,21 @@ class ProcessExecutor : public Executor {
   /// To be called at the beginning of run(), and then again and again. True, once per tick, if workers should be looked
   /// after now; `elapsed` is then the time since the last time that counts.
   bool tick_is_due(Clock::duration& elapsed) noexcept;
-  void restart_ticks() noexcept { last_tick_ = Clock::now(); }
+  void restart_ticks() noexcept {
+    last_tick_ = Clock::now();
+    without_workers_ = {};
+  }
   /// True if a worker that has `tasks` tasks at hand, and whose progress is this number, should be given up.
   bool is_overdue(Patience& patience, std::uint64_t progress, std::uint32_t tasks,
                   Clock::duration elapsed) const noexcept;
+
+  /// A worker was started.
+  void has_started() noexcept { cannot_start_ = false; }
+  /// A worker could not be started: noted once, until one can.
+  void could_not_start(const Error& error);
+  /// `in_need`: there is work, and no worker. Throws Error once that has lasted a second in which none could be
+  /// started.
+  void look_for_workers(bool in_need, Clock::duration elapsed);
 
   void note(const std::string& text) const {
     if (options_.on_note) options_.on_note(text);
@@ -244,6 +256,8 @@ class ProcessExecutor : public Executor {
  private:
   std::chrono::milliseconds tick_;
   Clock::time_point last_tick_;
+  Clock::duration without_workers_{};
+  bool cannot_start_ = false;
   std::vector<TaskResult> done_;
   Usage ended_;
   std::vector<std::uint64_t> ended_peaks_;

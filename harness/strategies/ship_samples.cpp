@@ -31,7 +31,6 @@ namespace {
 
 // Two tasks for each worker: it transforms a piece of one while the parent writes and reads for the other.
 constexpr std::size_t kLanes = 2;
-constexpr std::chrono::seconds kWithoutWorkers(1);
 constexpr std::chrono::seconds kUsageDeadline(10);
 
 /// A piece on its way, followed by its data where they do not lie in shared memory.
@@ -113,7 +112,6 @@ class SampleShipper final : public ProcessExecutor {
     if (jobs_.is_complete()) return;
     on_chunk_ = &on_chunk;
     idle_deaths_ = 0;
-    without_workers_ = {};
     try {
       if (options_.pool == Pool::cold) start_all();
       work();
@@ -249,12 +247,9 @@ class SampleShipper final : public ProcessExecutor {
     if (jobs_.is_cancelled()) return;
     try {
       start(index);
-      cannot_start_ = false;
+      has_started();
     } catch (const Error& error) {
-      if (!cannot_start_) {
-        note(fmt::format("{}: a worker cannot be started ({}); the others go on", name_, error.what()));
-      }
-      cannot_start_ = true;
+      could_not_start(error);
     }
   }
 
@@ -534,14 +529,7 @@ class SampleShipper final : public ProcessExecutor {
       lay_to_rest(i, fmt::format("made no progress for {} s, and was killed",
                                  std::chrono::duration<double>(options_.task_timeout).count()));
     }
-    if (live > 0 || jobs_.is_cancelled()) {
-      without_workers_ = {};
-    } else if ((without_workers_ += elapsed) > kWithoutWorkers) {
-      throw Error(
-          fmt::format("{}: no worker is left, and none can be started: give fewer workers, or raise the limits "
-                      "on processes and descriptors",
-                      name_));
-    }
+    look_for_workers(live == 0 && !jobs_.is_cancelled(), elapsed);
   }
 
   // --- A worker ---
@@ -630,8 +618,6 @@ class SampleShipper final : public ProcessExecutor {
   std::vector<std::size_t> polled_workers_;
   const OnChunk* on_chunk_ = nullptr;
   std::uint64_t idle_deaths_ = 0;
-  Clock::duration without_workers_{};
-  bool cannot_start_ = false;
 };
 
 }  // namespace
