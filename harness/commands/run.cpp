@@ -64,6 +64,9 @@ struct RunArguments {
   std::optional<int> rounds;
   std::optional<std::uint64_t> seed;
   std::string out;
+  std::string library;
+  std::string work;
+  bool unchecked = false;
   std::string filter;
   std::string progress = "auto";
   std::string head;
@@ -372,6 +375,11 @@ Session take_up(const std::string& folder, ProcessLauncher& launcher) {
                     folder, differences));
   }
   session.plan = std::move(file.plan);
+  for (const PlannedCell& planned : session.plan.cells) {
+    if (const std::string changed = changed_work(planned.cell); !changed.empty()) {
+      throw UsageError(fmt::format("--resume {}: {}: their times may not be mixed. Start a new run", folder, changed));
+    }
+  }
   for (const char* name : {"run_id", "machine_id", "build_id", "git_sha", "program"}) {
     session.head.emplace_back(name, fact(name));
   }
@@ -442,12 +450,37 @@ ExitStatus resume(const RunArguments& arguments) {
   return measure(session, launcher, style, place);
 }
 
+/// The user's work, resolved; empty if none is given.
+std::optional<Cell> work_of(const RunArguments& arguments) {
+  const std::size_t equals = arguments.work.find('=');
+  const std::string library = equals == std::string::npos ? arguments.library : arguments.work.substr(equals + 1);
+  if (equals != std::string::npos && !arguments.library.empty()) {
+    throw UsageError(
+        fmt::format("--work {} and --library {}: give --work its name only", arguments.work, arguments.library));
+  }
+  if (library.empty()) {
+    if (!arguments.work.empty()) {
+      throw UsageError(
+          fmt::format("--work {} names your own work, and none is given: add --library FILE.so", arguments.work));
+    }
+    if (arguments.unchecked) throw UsageError("--unchecked is for your own work: add --library FILE.so");
+    return std::nullopt;
+  }
+  Cell cell;
+  const auto set = [&](std::string_view axis, const std::string& value) { select_axis(axis).set(cell, value); };
+  set("library", library);
+  set("work", arguments.work.substr(0, equals));
+  if (arguments.unchecked) set("unchecked", "yes");
+  return resolved(cell);
+}
+
 Plan plan_of(const RunArguments& arguments) {
   PlanOptions options;
   for (const std::string& text : arguments.sets) {
     options.sets.push_back(parse_axis_values(text));
     if (options.sets.back().axis->name == "strategy") refuse_missing(options.sets.back().values);
   }
+  options.work = work_of(arguments);
   options.filter = arguments.filter;
   options.rounds = arguments.rounds;
   options.many_cells = arguments.yes;
@@ -549,6 +582,15 @@ void add_run(CLI::App& app, int& status) {
                    "May be repeated for other axes")
       ->type_name("AXIS=V1,V2")
       ->allow_extra_args(false);
+  command
+      ->add_option("--library", arguments->library,
+                   "Your own function instead of what the sweeps do: a shared library built on <noisefloor/work.h>")
+      ->type_name("FILE.so");
+  command
+      ->add_option("--work", arguments->work,
+                   "What your own work is called in rows and figures; default: the name of its file")
+      ->type_name("NAME[=FILE.so]");
+  command->add_flag("--unchecked", arguments->unchecked, "The output of your own work differs from run to run");
   command->add_option("--rounds", arguments->rounds, "Passes over all cells, instead of what the sweep says")
       ->type_name("N")
       ->check(CLI::Range(1, 100000));

@@ -7,8 +7,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
+#include <filesystem>
 #include <limits>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -52,6 +55,32 @@ constexpr std::string_view kBinds[] = {"none", "close", "spread"};
 constexpr std::string_view kWaitPolicies[] = {"active", "passive"};
 constexpr std::string_view kOutputModes[] = {"new", "replace", "in_place"};
 
+constexpr std::string_view kYes[] = {"yes"};
+
+std::string work_name(std::string_view name) {
+  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+  if (name.find_first_not_of(kAllowed) != std::string_view::npos) {
+    throw UsageError(fmt::format("work '{}' is no name: letters, digits, '_', '-' and '.'", name));
+  }
+  return std::string(name);
+}
+
+/// What is in `text` as a name.
+std::string name_from(std::string_view text) {
+  std::string name(text);
+  std::replace_if(
+      name.begin(), name.end(),
+      [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_' && c != '-' && c != '.'; }, '_');
+  return name;
+}
+
+void set_library(Cell& cell, std::string_view path) {
+  cell.work.library = path.empty() ? "" : std::filesystem::absolute(path).lexically_normal().string();
+  if (path.empty()) return;
+  cell.workload = "library";
+  cell.tasks = 0;
+}
+
 /// The name of a pitfall or variant. Whether there is one is asked where the table is known: it lies above.
 std::string plain_name(std::string_view axis, std::string_view value) {
   if (value.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string_view::npos) {
@@ -61,11 +90,20 @@ std::string plain_name(std::string_view axis, std::string_view value) {
 }
 
 // clang-format off
-constexpr std::array<Axis, 20> kAxes{{
+constexpr std::array<Axis, 24> kAxes{{
     {"sweep", "the sweep, and its group after a dot", "",
      [](const Cell& c) { return c.sweep; }, [](Cell& c, std::string_view v) { c.sweep = v; }, false},
     {"workload", "what is done", "", [](const Cell& c) { return c.workload; },
      [](Cell& c, std::string_view v) { c.workload = known_name(workloads(), v, "workload"); }, true},
+    {"work", "name of your own work, in rows and figures", "", [](const Cell& c) { return c.work.name; },
+     [](Cell& c, std::string_view v) { c.work.name = work_name(v); }, true},
+    {"library", "your own function: a shared library built on <noisefloor/work.h>", "",
+     [](const Cell& c) { return c.work.library; }, [](Cell& c, std::string_view v) { set_library(c, v); }, true},
+    {"unchecked", "yes: the output of your own work differs from run to run, and is not compared", "",
+     [](const Cell& c) { return c.work.unchecked; },
+     [](Cell& c, std::string_view v) { c.work.unchecked = v.empty() ? "" : known_word("unchecked", v, kYes); }, true},
+    {"work_id", "identity of your own work: a hash of what is run", "", [](const Cell& c) { return c.work.id; },
+     [](Cell& c, std::string_view v) { c.work.id = v; }, false},
     {"strategy", "how tasks are run", "", [](const Cell& c) { return c.strategy; },
      [](Cell& c, std::string_view v) { c.strategy = known_name(strategies(), v, "strategy"); }, true},
     {"delivery", "how results come back", "", [](const Cell& c) { return c.delivery; },
@@ -81,11 +119,12 @@ constexpr std::array<Axis, 20> kAxes{{
      [](Cell& c, std::string_view v) { c.format = known_word("format", v, kFormats); }, true},
     {"workers", "threads, processes or ranks that run tasks", "", [](const Cell& c) { return fmt::to_string(c.workers); },
      [](Cell& c, std::string_view v) { c.workers = whole_number<int>("workers", v, 1); }, true},
-    {"tasks", "tasks per iteration", "", [](const Cell& c) { return fmt::to_string(c.tasks); },
-     [](Cell& c, std::string_view v) { c.tasks = whole_number<std::uint32_t>("tasks", v, 1); }, true},
+    {"tasks", "tasks per iteration; of your own work the first ones, or all", "",
+     [](const Cell& c) { return c.tasks == 0 ? "all" : fmt::to_string(c.tasks); },
+     [](Cell& c, std::string_view v) { c.tasks = v == "all" ? 0 : whole_number<std::uint32_t>("tasks", v, 1); }, true},
     {"task_size",
      "size of one task: samples (etl, copy, noise), chain steps (spin), ns (wait), items (multiply), bytes (payload)", "",
-     [](const Cell& c) { return fmt::to_string(c.task_size); },
+     [](const Cell& c) { return c.task_size == 0 ? std::string() : fmt::to_string(c.task_size); },
      [](Cell& c, std::string_view v) { c.task_size = whole_number<std::uint64_t>("task_size", v, 1); }, true},
     {"task_ns", "how long one task takes alone, ns: measured sequentially once per run", "",
      [](const Cell& c) { return c.task_ns ? fmt::to_string(*c.task_ns) : std::string(); },
@@ -152,7 +191,22 @@ void check_cell(const Cell& cell) {
     throw UsageError(fmt::format("variant '{}' without a pitfall: add pitfall=…", cell.variant));
   }
   const WorkloadRow& workload = select_workload(cell.workload);
-  if (cell.chunk_size > cell.tasks) {
+  if ((workload.describe != nullptr) != cell.work.given()) {
+    throw UsageError(cell.work.given()
+                         ? fmt::format("library {} with workload {}: give workload library, or leave it "
+                                       "out",
+                                       cell.work.library, cell.workload)
+                         : fmt::format("workload {} without your work: give library=FILE.so", cell.workload));
+  }
+  if (workload.describe == nullptr) {
+    if (cell.tasks == 0) throw UsageError(fmt::format("tasks 'all' of workload {}: give a number", cell.workload));
+    for (const std::string_view axis : {"work", "unchecked"}) {
+      if (select_axis(axis).get(cell).empty()) continue;
+      throw UsageError(fmt::format("{} '{}' with workload {}, which is not your own: leave it out", axis,
+                                   select_axis(axis).get(cell), cell.workload));
+    }
+  }
+  if (cell.chunk_size > cell.tasks && cell.tasks != 0) {
     throw UsageError(
         fmt::format("chunk_size {} is larger than tasks {}: one worker would do all, and the label would not say so; "
                     "take a chunk_size of at most {}",
@@ -182,8 +236,77 @@ Cell normalised(Cell cell) {
   if (!workload.uses_kernel || foreign) cell.kernel.clear();
   if (!workload.uses_kernel && !workload.uses_files) cell.format.clear();
   if (workload.uses_files && cell.output_mode.empty()) cell.output_mode = "new";
+  if (cell.work.given() && cell.work.name.empty()) {
+    cell.work.name = name_from(std::filesystem::path(cell.work.library).stem().string());
+  }
   return cell;
 }
+
+Cell resolved(Cell cell) {
+  cell = normalised(std::move(cell));
+  if (!cell.pitfall.empty()) return cell;
+  const WorkloadRow& workload = select_workload(cell.workload);
+  if (workload.describe == nullptr || !cell.work.given() || (cell.tasks != 0 && !cell.work.id.empty())) return cell;
+  static std::map<std::pair<std::string, std::uint64_t>, WorkFacts> known;  // to ask takes a process
+  const auto key = std::pair(cell.work.library, cell.task_size);
+  auto found = known.find(key);
+  if (found == known.end()) {
+    found = known.emplace(key, workload.describe({.task_size = cell.task_size, .work = cell.work})).first;
+  }
+  const WorkFacts& facts = found->second;
+  cell.work.id = facts.id;
+  if (cell.tasks == 0) cell.tasks = facts.tasks;
+  if (!facts.sized) cell.task_size = 0;
+  if (cell.tasks > facts.tasks) {
+    throw UsageError(fmt::format("tasks {}: {} has {}; give fewer, or all", cell.tasks, cell.work.name, facts.tasks));
+  }
+  return cell;
+}
+
+std::string changed_work(const Cell& cell) {
+  if (cell.work.id.empty()) return {};
+  Cell now = cell;
+  now.work.id.clear();
+  now = resolved(now);
+  if (now.work.id == cell.work.id) return {};
+  return fmt::format("{} is another one by now ({}) than it was ({})", cell.work.library, now.work.id, cell.work.id);
+}
+
+namespace {
+
+bool is_plain(char c) { return c > ' ' && c <= '~' && c != ',' && c != '%'; }
+
+std::string escaped(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    if (is_plain(c)) {
+      result += c;
+    } else {
+      result += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return result;
+}
+
+std::string unescaped(std::string_view text) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    unsigned char byte = 0;
+    if (text[i] != '%') {
+      result += text[i];
+      continue;
+    }
+    const char* const digits = text.data() + i + 1;
+    if (i + 2 >= text.size() || std::from_chars(digits, digits + 2, byte, 16).ptr != digits + 2) {
+      throw UsageError(fmt::format("'{}': a '%' is followed by two hexadecimal digits; write %25 for itself", text));
+    }
+    result += static_cast<char>(byte);
+    i += 2;
+  }
+  return result;
+}
+
+}  // namespace
 
 std::string format_cell(const Cell& cell) {
   std::string text;
@@ -191,7 +314,7 @@ std::string format_cell(const Cell& cell) {
     const std::string value = axis.get(cell);
     if (value.empty()) continue;
     if (!text.empty()) text += ',';
-    text += fmt::format("{}={}", axis.name, value);
+    text += fmt::format("{}={}", axis.name, escaped(value));
   }
   return text;
 }
@@ -199,6 +322,7 @@ std::string format_cell(const Cell& cell) {
 Cell parse_cell(std::string_view text) {
   Cell cell;
   std::vector<std::string_view> seen;
+  std::vector<std::pair<const Axis*, std::string>> given;
   while (!text.empty()) {
     const std::size_t comma = text.find(',');
     const std::string_view part = text.substr(0, comma);
@@ -215,8 +339,11 @@ Cell parse_cell(std::string_view text) {
     const auto all = axes();
     const auto engine_axis = std::find_if(all.begin(), all.end(), [&](const Axis& a) { return a.name == name; });
     const Axis& axis = engine_axis != all.end() ? *engine_axis : select_axis(name);
-    axis.set(cell, part.substr(equals + 1));
+    given.emplace_back(&axis, unescaped(part.substr(equals + 1)));
   }
+  // In table order: a user's work says how many tasks there are, unless the cell does.
+  std::sort(given.begin(), given.end());
+  for (const auto& [axis, value] : given) axis->set(cell, value);
   return cell;
 }
 

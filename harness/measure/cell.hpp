@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "harness/workloads/work.hpp"
+
 namespace noisefloor {
 
 /// Every factor has a value; an empty text means "not applicable".
@@ -19,8 +21,8 @@ struct Cell {
   std::string kernel = "auto";  ///< resolved to the kernel's own name before it is recorded
   std::string format = "int16";
   int workers = 1;
-  std::uint32_t tasks = 1;
-  std::uint64_t task_size = 1;
+  std::uint32_t tasks = 1;               ///< 0: all that a user's work has, until it is resolved
+  std::uint64_t task_size = 1;           ///< 0: the tasks of a user's work have sizes of their own
   std::optional<std::uint64_t> task_ns;  ///< measured by the engine, never set by a user
   std::uint32_t chunk_size = 1;
   std::string schedule;
@@ -33,6 +35,7 @@ struct Cell {
   std::string output_mode;
   std::string pitfall;
   std::string variant;
+  UserWork work;  ///< where the workload is the user's
 
   friend bool operator==(const Cell&, const Cell&) = default;
 };
@@ -61,7 +64,17 @@ void check_cell(const Cell& cell);
 /// applies made explicit (output_mode of `etl`).
 Cell normalised(Cell cell);
 
-/// "workload=etl,strategy=openmp,…": all axes that are not empty, in table order.
+/// The cell with what a user's work says of itself: its identity, how many tasks `all` are, no task_size where they
+/// have sizes of their own. Asks it (in a process of its own) what the cell does not say yet. Throws UsageError where
+/// it cannot be had. A cell of another workload stays as it is.
+Cell resolved(Cell cell);
+
+/// What has become another one of the user's work since the cell was resolved; empty if it is the same. Throws as
+/// resolved().
+std::string changed_work(const Cell& cell);
+
+/// "workload=etl,strategy=openmp,…": all axes that are not empty, in table order; ',', '%' and what is no printable
+/// ASCII as %2C and so on.
 std::string format_cell(const Cell& cell);
 
 /// The inverse, over the defaults above; accepts `sweep` and `task_ns` too.

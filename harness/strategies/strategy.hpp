@@ -117,7 +117,8 @@ struct Strategy {
   /// What only the machine at hand can tell: as `unavailable`, which it fills. Null: there is nothing to ask.
   std::string_view (*probe)() noexcept = nullptr;
   Start start = Start::here;
-  Reference reference = {};  ///< Start::reference only
+  Reference reference = {};      ///< Start::reference only
+  bool one_thread_each = false;  ///< no two threads of a process run tasks at once: workers are processes, or it is one
 };
 
 /// All strategies, `sequential` first; the order of help, CSV and legends.

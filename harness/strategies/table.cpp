@@ -43,10 +43,20 @@ constexpr Strategy reference(std::string_view name, std::string_view help,
 }
 
 // One row per strategy: name, help, why not here, what it refuses, maker, whether it needs stages, whom to ask
-// for what this machine allows, how it is started. Reference programs: name,
-// help, what they refuse, their delivery, their workloads, the file.
+// for what this machine allows, how it is started, what it is as a reference program, whether no two threads of a
+// process run tasks at once. Reference programs: name, help, what they refuse, their delivery, their workloads, the
+// file.
 constexpr std::array kStrategies = {
-    Strategy{"sequential", "one task after the other in the calling thread", "", refuse_sequential, make_sequential},
+    Strategy{"sequential",
+             "one task after the other in the calling thread",
+             "",
+             refuse_sequential,
+             make_sequential,
+             false,
+             nullptr,
+             Start::here,
+             {},
+             true},
     Strategy{"thread_per_task", "a new std::thread for each chunk, at most `workers` at a time", "",
              refuse_thread_per_task, make_thread_per_task},
     Strategy{"async", "std::async for each chunk, at most `workers` in flight", "", refuse_async, make_async},
@@ -71,19 +81,58 @@ constexpr std::array kStrategies = {
     Strategy{"global_lock",
              "the pool of std_thread with one fair lock, held during transform and released for input and output", "",
              refuse_global_lock, make_global_lock, true},
-    Strategy{"async_io", "one thread that keeps many tasks in flight through io_uring, and transforms in between",
-             kNoUring, refuse_async_io, make_async_io, true, no_io_uring},
-    Strategy{"process_per_task", "a forked process for each chunk, at most `workers` at a time", "",
-             refuse_process_per_task, make_process_per_task},
-    Strategy{"fork_pool", "forked processes that are sent chunks through socket pairs, some ahead: pool cold or warm",
-             "", refuse_fork_pool, make_fork_pool},
-    Strategy{"fork_pool_shm", "forked processes that take chunks from a cursor in shared memory: pool cold or warm", "",
-             refuse_fork_pool_shm, make_fork_pool_shm},
+    Strategy{"async_io",
+             "one thread that keeps many tasks in flight through io_uring, and transforms in between",
+             kNoUring,
+             refuse_async_io,
+             make_async_io,
+             true,
+             no_io_uring,
+             Start::here,
+             {},
+             true},
+    Strategy{"process_per_task",
+             "a forked process for each chunk, at most `workers` at a time",
+             "",
+             refuse_process_per_task,
+             make_process_per_task,
+             false,
+             nullptr,
+             Start::here,
+             {},
+             true},
+    Strategy{"fork_pool",
+             "forked processes that are sent chunks through socket pairs, some ahead: pool cold or warm",
+             "",
+             refuse_fork_pool,
+             make_fork_pool,
+             false,
+             nullptr,
+             Start::here,
+             {},
+             true},
+    Strategy{"fork_pool_shm",
+             "forked processes that take chunks from a cursor in shared memory: pool cold or warm",
+             "",
+             refuse_fork_pool_shm,
+             make_fork_pool_shm,
+             false,
+             nullptr,
+             Start::here,
+             {},
+             true},
     Strategy{
         "mpi",
         "Open MPI's ranks, which take chunks from a one-sided counter and send results to rank 0: a program of its "
         "own under mpirun",
-        "", refuse_mpi, nullptr, false, nullptr, Start::mpi},
+        "",
+        refuse_mpi,
+        nullptr,
+        false,
+        nullptr,
+        Start::mpi,
+        {},
+        true},
     reference("python_loop", "Python as people write it: scipy, numpy.random.normal, a loop", refuse_reference_alone,
               kUnordered, kEtlAndMultiply),
     reference("python_threads", "Python: the same in a ThreadPoolExecutor; numpy's one generator has a lock",
@@ -145,6 +194,12 @@ std::string refusal(const Strategy& strategy, const StrategyOptions& options) {
 
 std::string refuse(const Strategy& strategy, const Workload& workload, const StrategyOptions& options) {
   if (std::string reason = refusal(strategy, options); !reason.empty()) return reason;
+  if (workload.one_thread() && !strategy.one_thread_each) {
+    return fmt::format(
+        "{} runs tasks in several threads of one process, and this work says that it is not thread-safe: "
+        "choose sequential or a strategy whose workers are processes",
+        strategy.name);
+  }
   if (!needs_stages(strategy, options) || workload.stages() != nullptr) return {};
   return fmt::format(
       "{}{} runs extract, transform and load apart, and this workload has no such stages: choose etl, copy, "

@@ -268,6 +268,7 @@ Cell work_of(const Cell& named) {
   work.tasks = cell.tasks;
   work.task_size = cell.task_size;
   work.output_mode = cell.output_mode;
+  work.work = cell.work;
   work.pitfall = cell.pitfall;
   work.variant = cell.variant;
   return work;

@@ -48,7 +48,12 @@ std::uint64_t data_bytes(const Cell& cell) {
 
 constexpr std::uint64_t kRateTaskSize = 65'536;  ///< of a task that tells a rate: some ms at most, in every workload
 
-std::string kind_of(const Cell& cell) { return fmt::format("{} {} {}", cell.workload, cell.kernel, cell.format); }
+std::string kind_of(const Cell& cell) {
+  return fmt::format("{} {} {} {}", cell.workload, cell.kernel, cell.format, cell.work.id);
+}
+
+/// Of a task: 1 where the tasks of a user's work have sizes of their own.
+std::uint64_t size_of(const Cell& cell) { return std::max<std::uint64_t>(1, cell.task_size); }
 
 /// Of a launch, beside its repetitions.
 double start_ns(const Strategy& strategy) {
@@ -76,7 +81,7 @@ std::optional<double> launch_ns(const Cell& cell, int repetitions, const Rates& 
 void Rates::learn(const Plan& earlier) {
   for (const PlannedCell& planned : earlier.cells) {
     const Cell cell = normalised(planned.cell);
-    if (cell.task_ns) known_[kind_of(cell)][cell.task_size] = static_cast<double>(*cell.task_ns);
+    if (cell.task_ns) known_[kind_of(cell)][size_of(cell)] = static_cast<double>(*cell.task_ns);
   }
 }
 
@@ -98,7 +103,7 @@ void Rates::measure(const Plan& plan, Launcher& launcher, const Clock& clock, st
     const Row& row = outcome.rows.front();
     const double wall = std::strtod(row["wall_ns"].c_str(), nullptr);
     const double iterations = std::strtod(row["iterations"].c_str(), nullptr);
-    if (wall > 0 && iterations > 0) of_kind[cell.task_size] = wall / iterations;
+    if (wall > 0 && iterations > 0) of_kind[size_of(cell)] = wall / iterations;
   }
 }
 
@@ -107,12 +112,12 @@ std::optional<double> Rates::task_ns(const Cell& named) const {
   const auto found = known_.find(kind_of(cell));
   if (found == known_.end() || found->second.empty()) return std::nullopt;
   const auto distance = [&](std::uint64_t size) {
-    return std::abs(std::log(static_cast<double>(size)) - std::log(static_cast<double>(cell.task_size)));
+    return std::abs(std::log(static_cast<double>(size)) - std::log(static_cast<double>(size_of(cell))));
   };
   const auto nearest = std::min_element(found->second.begin(), found->second.end(), [&](const auto& a, const auto& b) {
     return distance(a.first) < distance(b.first);
   });
-  return nearest->second * static_cast<double>(cell.task_size) / static_cast<double>(nearest->first);
+  return nearest->second * static_cast<double>(size_of(cell)) / static_cast<double>(nearest->first);
 }
 
 std::optional<PlanFile> newest_plan(const std::string& parent, std::string_view machine_id, Pitfalls pitfalls) {

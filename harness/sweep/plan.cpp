@@ -82,6 +82,7 @@ Plan make_plan(std::vector<SweepFile> sweeps, const PlanOptions& options) {
     if (!names.insert(sweep.name).second) {
       throw UsageError(fmt::format("sweep '{}' is given twice: its rows could not be told apart", sweep.name));
     }
+    if (options.work) replace_work(sweep, *options.work);
     for (const AxisValues& values : options.sets) replace_axis(sweep, values);
     if (__builtin_add_overflow(points, count_points(sweep), &points)) points = UINT64_MAX;
   }
@@ -113,7 +114,8 @@ Plan make_plan(std::vector<SweepFile> sweeps, const PlanOptions& options) {
       });
       const std::optional<double> wanted = group == sweep.groups.end() ? std::nullopt : group->sees;
       try {
-        for (Cell& cell : expand_pitfalls(options.pitfalls, written)) {
+        for (Cell& cell : expand_pitfalls(options.pitfalls, resolved(written))) {
+          if (options.work && cell.chunk_size > cell.tasks) continue;  // meant for more tasks than these
           if (!options.filter.empty() && !std::regex_search(format_cell(cell), filter)) continue;
           const std::string problem = problem_of(cell);
           plan.cells.push_back(PlannedCell{.cell = std::move(cell),

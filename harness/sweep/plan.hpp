@@ -75,6 +75,7 @@ struct Plan {
 
 struct PlanOptions {
   std::vector<AxisValues> sets = {};  ///< from --set
+  std::optional<Cell> work = {};      ///< of the user's, resolved: instead of what the sweeps do
   std::string filter = {};            ///< ECMAScript regex searched in format_cell(); empty: all
   std::optional<int> rounds = {};     ///< replaces what the sweep files say
   std::uint64_t seed = 1;

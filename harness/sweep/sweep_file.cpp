@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -21,6 +22,7 @@
 #include "harness/base/error.hpp"
 #include "harness/base/limits.hpp"
 #include "harness/base/names.hpp"
+#include "harness/strategies/strategy.hpp"
 #include "harness/sweep/budget.hpp"
 
 namespace noisefloor {
@@ -346,6 +348,69 @@ AxisValues parse_axis_values(std::string_view text) {
 void replace_axis(SweepFile& sweep, const AxisValues& values) {
   for (SweepGroup& group : sweep.groups) {
     for (SweepBlock& block : group.blocks) put(block.axes, values);
+  }
+}
+
+namespace {
+
+/// "all" of `tasks`, and the fractions of them that `values` are of their largest.
+std::vector<std::string> fractions(const std::vector<std::string>& values, std::uint32_t tasks) {
+  std::vector<double> numbers;
+  numbers.reserve(values.size());
+  for (const std::string& value : values) numbers.push_back(std::strtod(value.c_str(), nullptr));
+  const double largest = *std::max_element(numbers.begin(), numbers.end());
+  std::vector<std::string> result;
+  for (const double number : numbers) {
+    const std::string count = std::to_string(std::max<long long>(1, std::llround(tasks * (number / largest))));
+    if (std::find(result.begin(), result.end(), count) == result.end()) result.push_back(count);
+  }
+  return result;
+}
+
+void replace_work(SweepBlock& block, const Cell& work) {
+  const std::string all = select_axis("tasks").get(work);
+  AxisValues tasks{&select_axis("tasks"), {all}};
+  for (const AxisValues& axis : block.axes) {
+    const bool size = axis.axis->name == "task_size" && work.task_size == 0;
+    if ((size || axis.axis == tasks.axis) && axis.values.size() > 1) tasks.values = fractions(axis.values, work.tasks);
+  }
+  std::erase_if(block.axes, [&](const AxisValues& axis) {
+    constexpr std::string_view kOwn[] = {"workload", "kernel", "format", "output_mode"};
+    return std::find(std::begin(kOwn), std::end(kOwn), axis.axis->name) != std::end(kOwn) ||
+           (axis.axis->name == "task_size" && work.task_size == 0);
+  });
+  for (AxisValues& axis : block.axes) {
+    if (axis.axis->name != "strategy") continue;
+    std::erase_if(axis.values, [](const std::string& name) {
+      return find_by_name(strategies(), name, "strategy").start == Start::reference;
+    });
+  }
+  for (const Axis& axis : axes()) {
+    constexpr std::string_view kWork[] = {"work", "library", "unchecked"};
+    if (std::find(std::begin(kWork), std::end(kWork), axis.name) == std::end(kWork)) continue;
+    if (const std::string value = axis.get(work); !value.empty()) put(block.axes, {&axis, {value}});
+  }
+  put(block.axes, std::move(tasks));
+}
+
+}  // namespace
+
+void replace_work(SweepFile& sweep, const Cell& work) {
+  const auto names = [](const SweepBlock& block, std::string_view name) {
+    return std::any_of(block.axes.begin(), block.axes.end(),
+                       [&](const AxisValues& axis) { return axis.axis->name == name; });
+  };
+  for (SweepGroup& group : sweep.groups) {
+    std::erase_if(group.blocks, [&](const SweepBlock& block) { return names(block, "pitfall"); });
+    for (SweepBlock& block : group.blocks) replace_work(block, work);
+    std::erase_if(group.blocks, [](const SweepBlock& block) {
+      return std::any_of(block.axes.begin(), block.axes.end(), [](const auto& axis) { return axis.values.empty(); });
+    });
+  }
+  std::erase_if(sweep.groups, [](const SweepGroup& group) { return group.blocks.empty(); });
+  if (sweep.groups.empty()) {
+    throw UsageError(
+        fmt::format("sweep {} has nothing but work of its own: give another one for {}", sweep.name, work.work.name));
   }
 }
 

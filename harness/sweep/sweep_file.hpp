@@ -86,6 +86,13 @@ AxisValues parse_axis_values(std::string_view text);
 /// Every cell takes each of these values in this axis, whatever the file says (cross product).
 void replace_axis(SweepFile& sweep, const AxisValues& values);
 
+/// Every cell does the user's work of `work` (a resolved cell) instead of its own; strategies, workers, chunk sizes and
+/// deliveries stay. Where the file has several values of task_size and the tasks of the work have sizes of their own,
+/// or several of tasks, all tasks and the same fractions of them are taken: from how many on does it pay? Kernels and
+/// sample formats are the suite's own question, and left out; so are reference programs, which cannot run the work.
+/// Throws UsageError where no cell is left.
+void replace_work(SweepFile& sweep, const Cell& work);
+
 /// One sweep that can be run by name.
 struct SweepEntry {
   std::string name;

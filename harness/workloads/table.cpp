@@ -12,6 +12,7 @@
 #include "harness/base/names.hpp"
 #include "harness/workloads/copy.hpp"
 #include "harness/workloads/etl.hpp"
+#include "harness/workloads/library.hpp"
 #include "harness/workloads/multiply.hpp"
 #include "harness/workloads/noise.hpp"
 #include "harness/workloads/payload.hpp"
@@ -35,6 +36,8 @@ constexpr std::array kWorkloads = {
                 make_multiply},
     WorkloadRow{"payload", "bytes made and returned: what bringing results back costs", "", "bytes", false, false,
                 make_payload},
+    WorkloadRow{"library", "your own function, from a shared library", "", "its own unit", false, false, make_library,
+                describe_library},
 };
 
 constexpr const char* kKernelVariable = "NOISEFLOOR_KERNEL";

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "harness/workloads/work.hpp"
 #include "harness/workloads/workload.hpp"
 #include "kernels/kernel.hpp"
 
@@ -23,6 +24,7 @@ struct WorkloadOptions {
   std::string format = "int16";     ///< int16 | int32 | float32 | float64: sample format of the buffers or test signals
   std::string output_mode = "new";  ///< etl and copy: new | replace | in_place
   std::uint64_t seed = 1;           ///< of the noise
+  UserWork work = {};               ///< what the user brings, where the workload is theirs
 };
 
 struct WorkloadRow {
@@ -34,6 +36,8 @@ struct WorkloadRow {
   bool uses_files;                  ///< output_mode and format matter
   /// Throws UsageError for options that the workload cannot honour, Error where signals cannot be made.
   std::unique_ptr<Workload> (*make)(const WorkloadOptions&);
+  /// Of a user's work, found out before it is planned; throws as `make`. Null: the workload is the suite's own.
+  WorkFacts (*describe)(const WorkloadOptions&) = nullptr;
 };
 
 std::span<const WorkloadRow> workloads() noexcept;

@@ -192,6 +192,9 @@ class Workload {
   /// What one iteration reads, writes and computes.
   [[nodiscard]] virtual Volume volume() const { return {}; }
 
+  /// No two threads of a process may run tasks at once.
+  [[nodiscard]] virtual bool one_thread() const noexcept { return false; }
+
   /// The stages of the tasks, for as long as this object; null where a task has none that could be run apart.
   [[nodiscard]] virtual const Stages* stages() const { return nullptr; }
 };
