@@ -46,19 +46,13 @@ set(printed "${CMAKE_BINARY_DIR}/installed")
 set(pages)
 find_program(HELP2MAN help2man)
 if(HELP2MAN)
-  foreach(command "" run list process manifest pitfall launch judge doctor completion)
-    set(page "${printed}/noisefloor.1")
-    if(command)
-      set(page "${printed}/noisefloor-${command}.1")
-    endif()
-    add_custom_command(
-      OUTPUT "${page}"
-      COMMAND ${CMAKE_SOURCE_DIR}/scripts/man_page ${HELP2MAN} $<TARGET_FILE:noisefloor> "${page}" ${command}
-      DEPENDS noisefloor "${CMAKE_SOURCE_DIR}/scripts/man_page"
-      VERBATIM)
-    list(APPEND pages "${page}")
-  endforeach()
-  install(FILES ${pages} DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
+  set(pages "${printed}/man1")
+  add_custom_command(
+    OUTPUT "${pages}"
+    COMMAND ${CMAKE_SOURCE_DIR}/scripts/man_page ${HELP2MAN} $<TARGET_FILE:noisefloor> "${pages}"
+    DEPENDS noisefloor "${CMAKE_SOURCE_DIR}/scripts/man_page"
+    VERBATIM)
+  install(DIRECTORY "${pages}" DESTINATION "${CMAKE_INSTALL_MANDIR}")
 endif()
 foreach(shell bash zsh fish)
   add_custom_command(

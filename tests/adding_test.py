@@ -191,6 +191,16 @@ class AddingTest(unittest.TestCase):
         ]
         self.assertEqual(rows[0]["digest"], rows[1]["digest"])
 
+    def test_the_subcommand_is_offered_runs_and_refuses_what_it_does_not_take(self) -> None:
+        self.assertIn("factors\t", self.program("complete", "--", "fac"))
+        self.assertEqual(self.program("factors", "360").split(), ["2", "2", "2", "3", "3", "5"])
+        self.assertEqual(self.program("factors", "360", "--once").split(), ["2", "3", "5"])
+        program = str(self.top / "tree" / "build" / "release" / "noisefloor")
+        for words in ((), ("0",), ("-1",), ("18446744073709551616",), ("7", "8"), ("7", "--onc")):
+            self.command(program, "factors", *words, status=2)
+        said = self.command(str(self.top / "tree" / "build" / "release" / "tests" / "subcommands_test"))
+        self.assertRegex(said, r"\[  PASSED  \] [1-9]\d* tests?")
+
     def test_the_sweep_runs_and_the_figure_is_drawn(self) -> None:
         runs = self.top / "runs"
         said = self.program(

@@ -9,6 +9,7 @@ SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import unittest
@@ -25,12 +26,32 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 
 
+ASK_ZSH = """
+compdef() { :; }
+_describe() { print -rl -- "${(@P)3}"; }
+_files() { print files; }
+source <(noisefloor completion zsh)
+words=("$@")
+CURRENT=$#words
+_noisefloor
+"""
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}"}
+
+
+def complete(*words: str) -> list[str]:
+    """What the program itself answers."""
+    done = subprocess.run([PROGRAM, "complete", "--", *words], capture_output=True, text=True, check=True)
+    return [line.split("\t")[0] for line in done.stdout.splitlines()]
+
+
 def offers(*words: str) -> list[str]:
     """What bash offers for the last of `words` after the program's name."""
-    path = f"{PROGRAM.parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", ASK, "bash", "noisefloor", *words],
-        env={**os.environ, "PATH": path},
+        env=environment(),
         capture_output=True,
         text=True,
         check=True,
@@ -61,14 +82,54 @@ class Completion(unittest.TestCase):
     def test_what_is_a_path_is_left_to_the_shell(self) -> None:
         self.assertEqual(offers("process", "--manifest", "m"), [])
 
-    def test_every_shell_s_script_names_every_command(self) -> None:
-        for shell in ("bash", "zsh", "fish"):
-            with self.subTest(shell):
-                done = subprocess.run(
-                    [PROGRAM, "completion", shell], capture_output=True, text=True, check=True
-                )
-                for command in ("run", "list", "process", "pitfall", "launch", "doctor"):
-                    self.assertIn(command, done.stdout)
+    def test_commands_of_commands_have_their_own(self) -> None:
+        self.assertEqual(offers("manifest", ""), ["check", "merge"])
+        self.assertEqual(offers("manifest", "merge", "--ou"), ["--output"])
+
+    def test_a_value_behind_an_equals_sign_is_completed(self) -> None:
+        self.assertEqual(offers("process", "--kernel", "=", "au"), ["auto"])  # as bash splits it
+        self.assertEqual(complete("process", "--kernel=au"), ["--kernel=auto"])
+
+    def test_no_option_is_offered_behind_two_dashes(self) -> None:
+        self.assertEqual(offers("process", "--", "--s"), [])
+
+    def test_commands_for_programs_are_not_offered(self) -> None:
+        self.assertNotIn("complete", offers("comple"))
+
+    def test_zsh_is_offered_the_same(self) -> None:
+        zsh = shutil.which("zsh")
+        if zsh is None:
+            self.skipTest("zsh is not installed")
+        asked = subprocess.run(
+            [zsh, "-f", "-c", ASK_ZSH, "zsh", "noisefloor", "manifest", ""],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.assertEqual(
+            [line.split(":")[0] for line in asked.stdout.splitlines()], ["check", "merge"], asked.stderr
+        )
+
+    def test_fish_is_offered_the_same(self) -> None:
+        fish = shutil.which("fish")
+        if fish is None:
+            self.skipTest("fish is not installed")
+        asked = subprocess.run(
+            [
+                fish,
+                "--no-config",
+                "-c",
+                "noisefloor completion fish | source; complete -C 'noisefloor manifest '",
+            ],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.assertEqual(
+            [line.split("\t")[0] for line in asked.stdout.splitlines()], ["check", "merge"], asked.stderr
+        )
 
     def test_an_unknown_shell_is_refused_with_the_choices(self) -> None:
         done = subprocess.run([PROGRAM, "completion", "bsh"], capture_output=True, text=True, check=False)

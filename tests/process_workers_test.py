@@ -263,7 +263,7 @@ class Workers(unittest.TestCase):
     def test_a_timeout_that_cannot_be_kept_is_refused(self) -> None:
         errors = self.finish(self.start("std_thread", "--task-timeout", "5"), 2)
         self.assertIn("std_thread cannot end its workers", errors)
-        self.assertIn("--task-timeout -1", self.finish(self.start("fork_pool", "--task-timeout=-1"), 2))
+        self.assertIn("--task-timeout -1:", self.finish(self.start("fork_pool", "--task-timeout=-1"), 2))
 
 
 if __name__ == "__main__":

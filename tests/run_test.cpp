@@ -268,7 +268,7 @@ TEST_F(RunTest, WhatCannotBeMeantExitsWithTwoAndSaysWhy) {
       {{"run", "--resume", "x", "--rounds", "3"}, "--resume"},
       {{"run", "--resume", "none"}, "--resume none: No such file"},
       {{"run", "--resume", "."}, "not the folder of a run"},
-      {{"run", "tiny.toml", "--budget", "3"}, "--budget: '3' is no duration"},
+      {{"run", "tiny.toml", "--budget", "3"}, "--budget 3: '3' is no duration"},
   };
   for (const auto& [words, said] : cases) {
     const Result result = program(words);
@@ -383,7 +383,7 @@ TEST_F(RunTest, ABudgetIsKeptByTheCallThatGoesOn) {
   EXPECT_THAT(other.err, HasSubstr("budget 2 h 00 min: "));
   const Result wrong = program({"run", "--resume", run, "--budget", "2"});
   EXPECT_EQ(wrong.status, 2);
-  EXPECT_THAT(wrong.err, HasSubstr("--budget: '2' is no duration"));
+  EXPECT_THAT(wrong.err, HasSubstr("--budget 2: '2' is no duration"));
 }
 
 TEST_F(RunTest, KilledAtAnyMomentARunGoesOnWithoutLossOrDouble) {

@@ -25,29 +25,6 @@ std::string folded(std::string_view text) {
   return result;
 }
 
-// The choice with the fewest edits if they are at most a third of the name's letters (one for short
-// names); else the first choice that contains the name or is contained in it; else empty.
-std::string_view nearest(std::string_view name, std::span<const std::string_view> choices) {
-  if (name.empty()) return {};
-  std::string_view best;
-  std::size_t best_distance = std::max<std::size_t>(1, name.size() / 3) + 1;
-  for (const std::string_view choice : choices) {
-    const std::size_t distance = edit_distance(name, choice);
-    if (distance < best_distance && distance < choice.size()) {
-      best = choice;
-      best_distance = distance;
-    }
-  }
-  if (!best.empty() || name.size() < 3) return best;
-  const std::string part = folded(name);
-  for (const std::string_view choice : choices) {
-    const std::string whole = folded(choice);
-    if (whole.find(part) != std::string::npos) return choice;
-    if (whole.size() >= 3 && part.find(whole) != std::string::npos) return choice;
-  }
-  return {};
-}
-
 }  // namespace
 
 // Optimal string alignment: Damerau's four edits, no part edited twice.
@@ -69,10 +46,31 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return current[b.size()];
 }
 
+std::string_view nearest_name(std::string_view name, std::span<const std::string_view> choices) {
+  if (name.empty()) return {};
+  std::string_view best;
+  std::size_t best_distance = std::max<std::size_t>(1, name.size() / 3) + 1;
+  for (const std::string_view choice : choices) {
+    const std::size_t distance = edit_distance(name, choice);
+    if (distance < best_distance && distance < choice.size()) {
+      best = choice;
+      best_distance = distance;
+    }
+  }
+  if (!best.empty() || name.size() < 3) return best;
+  const std::string part = folded(name);
+  for (const std::string_view choice : choices) {
+    const std::string whole = folded(choice);
+    if (whole.find(part) != std::string::npos) return choice;
+    if (whole.size() >= 3 && part.find(whole) != std::string::npos) return choice;
+  }
+  return {};
+}
+
 std::string unknown_name(std::string_view kind, std::string_view name, std::span<const std::string_view> choices) {
   std::string message = fmt::format("unknown {} '{}'", kind, name);
   if (choices.empty()) return message + ": there is none to choose from";
-  const std::string_view suggestion = nearest(name, choices);
+  const std::string_view suggestion = nearest_name(name, choices);
   if (suggestion.empty()) return message + fmt::format(". Choices: {}", fmt::join(choices, ", "));
   return message + fmt::format(": did you mean '{}'? Choices: {}", suggestion, fmt::join(choices, ", "));
 }

@@ -13,6 +13,10 @@ namespace noisefloor {
 /// Edit distance (insert, delete, replace, swap of neighbours), ignoring case and '-' against '_'.
 [[nodiscard]] std::size_t edit_distance(std::string_view a, std::string_view b);
 
+/// The choice that was probably meant: the one with the fewest edits if they are at most a third of the name's letters
+/// (one for short names); else the first choice that contains the name or is contained in it; else empty.
+[[nodiscard]] std::string_view nearest_name(std::string_view name, std::span<const std::string_view> choices);
+
 /// "unknown strategy 'opnmp': did you mean 'openmp'? Choices: sequential, std_thread, openmp".
 /// The suggestion is left out where nothing is near.
 [[nodiscard]] std::string unknown_name(std::string_view kind, std::string_view name,

@@ -1,10 +1,9 @@
 // Readings of a launch that another program measured as JSON in, its rows' values as JSON out.
 // SPDX-License-Identifier: MIT
-#include "harness/commands/disturbance.hpp"
+#include "harness/measure/disturbance.hpp"
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -12,7 +11,7 @@
 
 #include "harness/base/error.hpp"
 #include "harness/base/usage.hpp"
-#include "harness/measure/disturbance.hpp"
+#include "harness/commands/command.hpp"
 
 namespace noisefloor {
 namespace {
@@ -50,20 +49,25 @@ json answer(const json& launch) {
   return found;
 }
 
+ExitStatus answer_readings() {
+  try {
+    fmt::print("{}\n", answer(json::parse(std::cin)).dump());
+  } catch (const json::exception& error) {
+    throw UsageError(fmt::format("disturbance: the readings cannot be read: {}", error.what()));
+  }
+  return ExitStatus::done;
+}
+
 }  // namespace
 
-void add_disturbance(CLI::App& app, int& status) {
-  auto* command =
-      app.add_subcommand("disturbance", "What others took of a launch: readings as JSON from standard input");
-  command->group("");  // for reference programs (scripts/reference/protocol.py), not for people
-  command->callback([&status] {
-    try {
-      fmt::print("{}\n", answer(json::parse(std::cin)).dump());
-    } catch (const json::exception& error) {
-      throw UsageError(fmt::format("disturbance: the readings cannot be read: {}", error.what()));
-    }
-    status = 0;
-  });
+Command disturbance_command() {
+  return {.name = "disturbance",
+          .help =
+              "What others took of a launch: readings as JSON from standard input. For reference programs "
+              "(scripts/reference/protocol.py).",
+          .examples = {"noisefloor disturbance <readings.json"},
+          .action = Action(answer_readings),
+          .is_hidden = true};
 }
 
 }  // namespace noisefloor

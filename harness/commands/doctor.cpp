@@ -1,16 +1,13 @@
 // `noisefloor doctor`: prints the machine's facts and doubts.
 // SPDX-License-Identifier: MIT
-#include "harness/commands/doctor.hpp"
-
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "harness/audio/signals.hpp"
+#include "harness/commands/command.hpp"
 #include "harness/measure/machine.hpp"
 #include "harness/measure/probes.hpp"
 #include "harness/measure/start.hpp"
@@ -90,23 +87,30 @@ void print(const nlohmann::json& facts) {
   if (said.empty()) fmt::print("  nothing that can be seen\n");
 }
 
+struct Arguments {
+  bool json = false;
+};
+
+ExitStatus doctor(const Arguments& arguments) {
+  auto facts = machine_facts(cache_folder_if_any());
+  if (arguments.json) {  // names of folders may hold anything: JSON takes UTF-8 only
+    fmt::print("{}\n", facts.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    return ExitStatus::done;
+  }
+  constexpr std::chrono::seconds kLook{2};
+  facts["use"] = facts_of(look(kLook));
+  print(facts);
+  return ExitStatus::done;
+}
+
 }  // namespace
 
-void add_doctor(CLI::App& app, int& status) {
-  auto* command = app.add_subcommand("doctor", "What this machine offers, and what makes its timings doubtful");
-  const auto json = std::make_shared<bool>(false);
-  command->add_flag("--json", *json, "The facts as machine.json records them");
-  command->callback([json, &status] {
-    auto facts = machine_facts(cache_folder_if_any());
-    constexpr std::chrono::seconds kLook{2};
-    if (!*json) facts["use"] = facts_of(look(kLook));
-    if (*json) {  // names of folders may hold anything: JSON takes UTF-8 only
-      fmt::print("{}\n", facts.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
-    } else {
-      print(facts);
-    }
-    status = 0;
-  });
+Command doctor_command() {
+  return {.name = "doctor",
+          .help = "What this machine offers, and what makes its timings doubtful",
+          .examples = {"noisefloor doctor"},
+          .arguments = {{"--json", &Arguments::json, "The facts as machine.json records them"}},
+          .action = Action(doctor)};
 }
 
 }  // namespace noisefloor

@@ -1,10 +1,9 @@
 // Sessions as JSON lines in, verdicts as JSON lines out.
 // SPDX-License-Identifier: MIT
-#include "harness/commands/judge.hpp"
+#include "harness/statistics/judge.hpp"
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
 #include <iostream>
@@ -14,7 +13,7 @@
 #include <vector>
 
 #include "harness/base/error.hpp"
-#include "harness/statistics/judge.hpp"
+#include "harness/commands/command.hpp"
 
 namespace noisefloor {
 namespace {
@@ -92,26 +91,30 @@ json answer(const json& session) {
   return found;
 }
 
+ExitStatus judge_lines() {
+  std::string line;
+  for (std::size_t number_of_line = 1; std::getline(std::cin, line); ++number_of_line) {
+    try {
+      fmt::print("{}\n", answer(json::parse(line)).dump());
+    } catch (const json::exception& error) {
+      throw UsageError(fmt::format("standard input, line {}: {}", number_of_line, error.what()));
+    }
+    std::fflush(stdout);  // whoever asks waits for the answer before the next question
+  }
+  return ExitStatus::done;
+}
+
 }  // namespace
 
-void add_judge(CLI::App& app, int& status) {
-  auto* command = app.add_subcommand(
-      "judge",
-      "The gate's verdicts on rounds that were measured elsewhere: one session on each line of standard input, as JSON "
-      "{\"cells\": [{\"screened\": [ln(head/base) of each round], \"confirmed\": […], \"sees\": 0.05}], \"rules\": "
-      "{\"margin\": 0.01}}; verdicts, and what to confirm next, on each line of standard output");
-  command->callback([&status] {
-    std::string line;
-    for (std::size_t number_of_line = 1; std::getline(std::cin, line); ++number_of_line) {
-      try {
-        fmt::print("{}\n", answer(json::parse(line)).dump());
-      } catch (const json::exception& error) {
-        throw UsageError(fmt::format("standard input, line {}: {}", number_of_line, error.what()));
-      }
-      std::fflush(stdout);  // whoever asks waits for the answer before the next question
-    }
-    status = 0;
-  });
+Command judge_command() {
+  return {.name = "judge",
+          .help =
+              "The gate's verdicts on rounds that were measured elsewhere. One session on each line of standard "
+              "input, as JSON {\"cells\": [{\"screened\": [ln(head/base) of each round], \"confirmed\": […], "
+              "\"sees\": 0.05}], \"rules\": {\"margin\": 0.01}}; verdicts, and what to confirm next, on each line of "
+              "standard output.",
+          .examples = {"echo '{\"cells\": [{\"screened\": [0.01, 0.02]}]}' | noisefloor judge"},
+          .action = Action(judge_lines)};
 }
 
 }  // namespace noisefloor

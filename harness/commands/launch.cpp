@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <charconv>
 #include <cstdint>
@@ -13,7 +12,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -41,8 +39,10 @@ namespace {
 struct Arguments {
   int protocol = kLaunchProtocol;
   std::string cell;
+  std::uint32_t iterations = LaunchOptions{}.iterations;
+  int repetitions = LaunchOptions{}.repetitions, warmups = LaunchOptions{}.warmups;
+  std::uint64_t seed = LaunchOptions{}.seed;
   std::string expect;
-  LaunchOptions options;
 };
 
 std::uint64_t digest_of(const std::string& text) {
@@ -69,16 +69,20 @@ void start_with_environment(const Cell& cell) {
   become_again();
 }
 
-ExitStatus run(Arguments& arguments) {
+ExitStatus run(const Arguments& arguments, Team* team) {
   if (arguments.protocol != kLaunchProtocol) {
     throw MissingError(
         fmt::format("launch protocol {} is asked for, this build speaks {}: compare builds of the same "
                     "protocol",
                     arguments.protocol, kLaunchProtocol));
   }
-  arguments.options.cell = parse_cell(arguments.cell);
-  if (!arguments.expect.empty()) arguments.options.expected_digest = digest_of(arguments.expect);
-  const LaunchOptions& options = arguments.options;
+  LaunchOptions options{.cell = parse_cell(arguments.cell),
+                        .iterations = arguments.iterations,
+                        .repetitions = arguments.repetitions,
+                        .warmups = arguments.warmups,
+                        .seed = arguments.seed,
+                        .team = team};
+  if (!arguments.expect.empty()) options.expected_digest = digest_of(arguments.expect);
   LaunchStart start;
   if (options.team == nullptr) {
     start_with_environment(options.cell);
@@ -100,27 +104,29 @@ ExitStatus run(Arguments& arguments) {
 
 }  // namespace
 
-void add_launch(CLI::App& app, int& status, Team* team) {
-  auto* command = app.add_subcommand("launch", "Measure one cell in this process; print its rows as CSV");
-  const auto arguments = std::make_shared<Arguments>();
-  arguments->options.team = team;
-  command->add_option("--protocol", arguments->protocol, "Launch protocol that the caller speaks")
-      ->capture_default_str();
-  command->add_option("--cell", arguments->cell, "axis=value,… (see `noisefloor list axes`)")->required();
-  command
-      ->add_option("--iterations", arguments->options.iterations,
-                   "Iterations per repetition; 0: doubled until a repetition lasts 5 ms")
-      ->capture_default_str();
-  command->add_option("--repetitions", arguments->options.repetitions, "Timed repetitions")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  command->add_option("--warmups", arguments->options.warmups, "Untimed repetitions before them")
-      ->check(CLI::Range(0, 1'000'000))
-      ->capture_default_str();
-  command->add_option("--seed", arguments->options.seed, "Seed of the noise")->capture_default_str();
-  command->add_option("--expect", arguments->expect,
-                      "Digest that the output must have; without it, it is computed first (slow)");
-  command->callback([arguments, &status] { status = static_cast<int>(run(*arguments)); });
+Command launch_command(Team* team) {
+  constexpr long double kMost = 1'000'000;
+  return {.name = "launch",
+          .help = "Measure one cell in this process; print its rows as CSV",
+          .examples = {"noisefloor launch --cell workload=etl,strategy=openmp,workers=2"},
+          .arguments = {{"--protocol", &Arguments::protocol, "Launch protocol that the caller speaks"},
+                        {"--cell",
+                         &Arguments::cell,
+                         "See `noisefloor list axes`",
+                         {.value = "AXIS=VALUE,...", .required = true}},
+                        {"--iterations", &Arguments::iterations,
+                         "Iterations per repetition; 0: doubled until a repetition lasts 5 ms"},
+                        {"--repetitions", &Arguments::repetitions, "Timed repetitions", {.least = 1, .most = kMost}},
+                        {"--warmups", &Arguments::warmups, "Untimed repetitions before them", {.most = kMost}},
+                        {"--seed", &Arguments::seed, "Seed of the noise"},
+                        {"--expect",
+                         &Arguments::expect,
+                         "Digest that the output must have; without it, it is computed first (slow)",
+                         {.value = "DIGEST"}}},
+          .action = std::function<ExitStatus(const Arguments&)>(
+              [team](const Arguments& arguments) { return run(arguments, team); })};
 }
+
+Command launch_command() { return launch_command(nullptr); }
 
 }  // namespace noisefloor

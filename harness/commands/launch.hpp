@@ -2,16 +2,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-namespace CLI {
-class App;
-}
+#include "harness/commands/command.hpp"
 
 namespace noisefloor {
 
 class Team;
 
-/// Adds the subcommand; its callback prints to stdout and leaves the exit status in `status`.
-/// Where a team was started, this process measures with it, and becomes no other.
-void add_launch(CLI::App& app, int& status, Team* team = nullptr);
+/// The subcommand. Where a team was started, this process measures with it, and becomes no other.
+Command launch_command(Team* team);
 
 }  // namespace noisefloor

@@ -1,19 +1,16 @@
 // `noisefloor list`: prints the tables that the program is made of.
 // SPDX-License-Identifier: MIT
-#include "harness/commands/list.hpp"
-
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "benchmarks/pitfalls/table.hpp"
 #include "harness/base/names.hpp"
+#include "harness/commands/command.hpp"
 #include "harness/measure/cell.hpp"
 #include "harness/measure/columns.hpp"
 #include "harness/measure/machine.hpp"
@@ -106,39 +103,43 @@ nlohmann::json as_json(const std::vector<Entry>& all) {
   return array;
 }
 
+struct Arguments {
+  std::string table;
+  bool json = false;
+};
+
+ExitStatus list(const Arguments& arguments) {
+  if (!arguments.table.empty()) {
+    const auto all = find_by_name(kTables, arguments.table, "table").entries();
+    if (arguments.json) {
+      fmt::print("{}\n", dumped(as_json(all)));
+    } else {
+      print_text(all);
+    }
+  } else if (arguments.json) {
+    auto object = nlohmann::json::object();
+    for (const Table& table : kTables) object[std::string(table.name)] = as_json(table.entries());
+    fmt::print("{}\n", dumped(object));
+  } else {
+    for (const Table& table : kTables) {
+      fmt::print("{}\n", table.name);
+      print_text(table.entries());
+    }
+  }
+  return ExitStatus::done;
+}
+
 }  // namespace
 
-void add_list(CLI::App& app, int& status) {
-  struct Arguments {
-    std::string table;
-    bool json = false;
-  };
-  auto* command = app.add_subcommand(
-      "list", "Print a table: strategies, deliveries, kernels, workloads, pitfalls, sweeps, axes, columns");
-  const auto arguments = std::make_shared<Arguments>();
-  command->add_option("table", arguments->table, "Which one; all of them if left out");
-  command->add_flag("--json", arguments->json,
-                    "An array of {name, help, unavailable}; all tables: an object of arrays");
-  command->callback([arguments, &status] {
-    if (!arguments->table.empty()) {
-      const auto all = find_by_name(kTables, arguments->table, "table").entries();
-      if (arguments->json) {
-        fmt::print("{}\n", dumped(as_json(all)));
-      } else {
-        print_text(all);
-      }
-    } else if (arguments->json) {
-      auto object = nlohmann::json::object();
-      for (const Table& table : kTables) object[std::string(table.name)] = as_json(table.entries());
-      fmt::print("{}\n", dumped(object));
-    } else {
-      for (const Table& table : kTables) {
-        fmt::print("{}\n", table.name);
-        print_text(table.entries());
-      }
-    }
-    status = 0;
-  });
+Command list_command() {
+  return {
+      .name = "list",
+      .help = "Print a table: strategies, deliveries, kernels, workloads, pitfalls, sweeps, axes, columns",
+      .examples = {"noisefloor list strategies"},
+      .arguments =
+          {{"TABLE", &Arguments::table, "Which one; all of them if left out", {.choices = rows_of("table", kTables)}},
+           {"--json", &Arguments::json, "An array of {name, help, unavailable}; all tables: an object of arrays"}},
+      .action = Action(list)};
 }
 
 }  // namespace noisefloor

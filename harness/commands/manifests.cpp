@@ -1,20 +1,16 @@
 // Lines of several manifests, sorted by output: 64 bytes of memory each.
 // SPDX-License-Identifier: MIT
-#include "harness/commands/manifests.hpp"
-
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,18 +18,13 @@
 
 #include "harness/audio/atomic_file.hpp"
 #include "harness/base/error.hpp"
+#include "harness/base/say.hpp"
 #include "harness/base/unique_fd.hpp"
+#include "harness/commands/command.hpp"
 #include "harness/commands/process/manifest.hpp"
-#include "harness/commands/process/process.hpp"
 
 namespace noisefloor {
 namespace {
-
-struct ManifestOptions {
-  std::vector<std::string> paths;
-  std::string output;
-  bool looks = false, overwrite = false;
-};
 
 /// Where a line stands and what matters of it.
 struct Line {
@@ -58,8 +49,8 @@ class Named {
 
   void add(const std::string& text) {
     constexpr std::uint64_t kMost = 20;
-    if (++count_ <= kMost) fmt::print(stderr, "{}: {}\n", kind_, printable(text));
-    if (count_ == kMost + 1) fmt::print(stderr, "{}: … and more\n", kind_);
+    if (++count_ <= kMost) say(fmt::format("{}: {}", kind_, printable(text)));
+    if (count_ == kMost + 1) say(fmt::format("{}: … and more", kind_));
   }
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
 
@@ -75,7 +66,7 @@ class Manifests {
     for (std::uint32_t file = 0; file < paths.size(); ++file) {
       const std::uint64_t torn =
           read_manifest(paths[file], [&](const ManifestLine& line, std::uint64_t offset) { add(file, line, offset); });
-      if (torn > 0) fmt::print(stderr, "torn: the last line of '{}' is passed over\n", printable(paths[file]));
+      if (torn > 0) say(fmt::format("torn: the last line of '{}' is passed over", printable(paths[file])));
     }
     // The lines of an output behind each other, in the order in which they were written.
     std::ranges::stable_sort(lines_, {}, &Line::output);
@@ -249,35 +240,57 @@ class Manifests {
   mutable std::optional<std::uint32_t> open_;  // number of the file that is
 };
 
+ExitStatus status_of(bool is_well) { return is_well ? ExitStatus::done : ExitStatus::failed; }
+
+struct CheckArguments {
+  std::vector<std::string> paths;
+  bool looks = false;
+};
+
+ExitStatus check(const CheckArguments& arguments) {
+  Manifests manifests(arguments.paths);
+  bool is_well = manifests.judge();
+  if (arguments.looks) is_well = manifests.are_there() && is_well;
+  return status_of(is_well);
+}
+
+struct MergeArguments {
+  std::vector<std::string> paths;
+  std::string output;
+  bool overwrite = false;
+};
+
+ExitStatus merge(const MergeArguments& arguments) {
+  Manifests manifests(arguments.paths);
+  const bool is_well = manifests.judge();
+  manifests.write(arguments.output, arguments.overwrite);
+  return status_of(is_well);
+}
+
 }  // namespace
 
-void add_manifest(CLI::App& app, int& status) {
-  auto options = std::make_shared<ManifestOptions>();
-  CLI::App* command = app.add_subcommand("manifest", "join the manifests of shards, and tell what is missing");
-  command->require_subcommand(1);
-  const auto finish = [&status](bool is_well) {
-    status = static_cast<int>(is_well ? ExitStatus::done : ExitStatus::failed);
-  };
-  CLI::App* check = command->add_subcommand(
-      "check", "what is missing, double or failed in the manifests of all shards, and which to run again");
-  check->add_option("MANIFEST", options->paths, "of all shards of one collection")->required();
-  check->add_flag("--look", options->looks, "also look whether every output that is told as done is there");
-  check->callback([options, finish] {
-    Manifests manifests(options->paths);
-    bool is_well = manifests.judge();
-    if (options->looks) is_well = manifests.are_there() && is_well;
-    finish(is_well);
-  });
-  CLI::App* merge = command->add_subcommand("merge", "one manifest of many: the line of each output that counts");
-  merge->add_option("MANIFEST", options->paths, "of all shards of one collection")->required();
-  merge->add_option("--output", options->output, "the file to make, at once")->required();
-  merge->add_flag("--overwrite", options->overwrite, "replace it if it exists");
-  merge->callback([options, finish] {
-    Manifests manifests(options->paths);
-    const bool is_well = manifests.judge();
-    manifests.write(options->output, options->overwrite);
-    finish(is_well);
-  });
+/// Ends with status 1 where an output is missing, double or failed.
+Command manifests_command() {
+  Command check_command{
+      .name = "check",
+      .help = "What is missing, double or failed in the manifests of all shards, and which to run again",
+      .examples = {"noisefloor manifest check noisy.*.jsonl"},
+      .arguments = {{"MANIFEST", &CheckArguments::paths, "Of all shards of one collection", {.required = true}},
+                    {"--look", &CheckArguments::looks, "Also look whether every output that is told as done is there"}},
+      .action = Action(check)};
+  Command merge_command{
+      .name = "merge",
+      .help = "One manifest of many: the line of each output that counts",
+      .examples = {"noisefloor manifest merge noisy.*.jsonl --output noisy.jsonl"},
+      .arguments =
+          {{"MANIFEST", &MergeArguments::paths, "Of all shards of one collection", {.required = true}},
+           {"--output", &MergeArguments::output, "The file to make, at once", {.value = "FILE", .required = true}},
+           {"--overwrite", &MergeArguments::overwrite, "Replace it if it exists"}},
+      .action = Action(merge)};
+  return {.name = "manifest",
+          .help = "Join the manifests of shards, and tell what is missing",
+          .examples = check_command.examples,
+          .commands = {check_command, merge_command}};
 }
 
 }  // namespace noisefloor

@@ -1,25 +1,21 @@
 // The program that every MPI rank runs: rank 0 reads the command line and measures, the others work for it.
 // SPDX-License-Identifier: MIT
-#include <fmt/format.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <cerrno>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <exception>
 #include <string>
 #include <thread>
 
 #include "harness/base/error.hpp"
 #include "harness/base/limits.hpp"
 #include "harness/base/unique_fd.hpp"
+#include "harness/commands/command.hpp"
 #include "harness/commands/launch.hpp"
 #include "harness/mpi/ranks.hpp"
 #include "noisefloor_version.hpp"
@@ -56,54 +52,28 @@ class EndWithParent {
   std::thread thread_;
 };
 
-/// Calls f and returns its exit status; what it throws is printed.
-template <class F>
-int status_of(F&& f) {
-  try {
-    return f();
-  } catch (const Error& error) {
-    fmt::print(stderr, "noisefloor-mpi: {}\n", error.what());
-    return static_cast<int>(error.status());
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "noisefloor-mpi: {}\n", error.what());
-    return static_cast<int>(ExitStatus::failed);
-  }
-}
-
-/// Rank 0.
-int lead(Ranks& ranks, int argc, char** argv) {
-  CLI::App app{
-      "One cell of the strategy mpi, measured by the ranks of one job. `noisefloor launch` and `noisefloor run` start "
-      "it under mpirun; by hand: mpirun -n WORKERS noisefloor-mpi launch --cell …",
-      "noisefloor-mpi"};
-  app.set_version_flag("--version", std::string(kVersion));
-  app.require_subcommand(1);
-  int status = 0;
-  add_launch(app, status, &ranks);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& success) {
-    return app.exit(success);
-  } catch (const CLI::ParseError& error) {
-    throw UsageError(error.what());
-  }
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-    throw system_error("what was printed is not whole: standard output", errno);
-  }
-  return status;
+/// What rank 0 understands.
+Command program(Ranks& ranks) {
+  return {.name = "noisefloor-mpi",
+          .help =
+              "One cell of the strategy mpi, measured by the ranks of one job. `noisefloor launch` and `noisefloor "
+              "run` start it under mpirun.",
+          .examples = {"mpirun -n 4 noisefloor-mpi launch --cell strategy=mpi,workers=4"},
+          .commands = {launch_command(&ranks)}};
 }
 
 int run(int argc, char** argv) {
   const EndWithParent end_with_mpirun;
   Ranks ranks(&argc, &argv);
   if (ranks.rank() == 0) {
-    const int status = status_of([&] { return lead(ranks, argc, argv); });
+    const int status = exit_status(
+        "noisefloor-mpi", [&] { return parse(program(ranks), std::string(kVersion), words_of(argc, argv))(); });
     ranks.dismiss(status);
     return status;
   }
-  const int status = status_of([&] {
+  const int status = exit_status("noisefloor-mpi", [&] {
     ranks.follow();
-    return 0;
+    return ExitStatus::done;
   });
   if (status != 0) Ranks::abort(status);
   return status;

@@ -4,13 +4,11 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <random>
@@ -23,6 +21,7 @@
 #include "benchmarks/pitfalls/verdict.hpp"
 #include "harness/base/error.hpp"
 #include "harness/base/limits.hpp"
+#include "harness/commands/command.hpp"
 #include "harness/sweep/launcher.hpp"
 #include "harness/sweep/plan.hpp"
 
@@ -377,30 +376,44 @@ nlohmann::json pitfall_facts() {
   return all;
 }
 
-void add_pitfall(CLI::App& app, int& status) {
-  struct Arguments {
-    std::string name;
-    bool code_only = false;
-    bool json = false;
-  };
-  auto* command =
-      app.add_subcommand("pitfall", "Explain a pitfall by its own code, and measure it here; alone: list them");
-  const auto arguments = std::make_shared<Arguments>();
-  command->add_option("NAME", arguments->name, "Which one; all are listed if left out");
-  command->add_flag("--no-measure", arguments->code_only, "Lesson, code and advice only");
-  command->add_flag("--json", arguments->json,
-                    "All of them, with their variants and code, as JSON; nothing is measured");
-  command->callback([arguments, &status] {
-    if (arguments->json) {
-      fmt::print("{}\n", pitfall_facts().dump(2));
-      status = 0;
-    } else if (arguments->name.empty()) {
-      print_list();
-      status = 0;
-    } else {
-      status = static_cast<int>(explain(arguments->name, !arguments->code_only));
-    }
-  });
+namespace {
+
+struct Arguments {
+  std::string name;
+  bool code_only = false;
+  bool json = false;
+};
+
+ExitStatus pitfall(const Arguments& arguments) {
+  if (!arguments.json && !arguments.name.empty()) return explain(arguments.name, !arguments.code_only);
+  if (arguments.json) {
+    fmt::print("{}\n", pitfall_facts().dump(2));
+  } else {
+    print_list();
+  }
+  return ExitStatus::done;
+}
+
+std::vector<std::string> names_of_pitfalls() {
+  std::vector<std::string> names;
+  for (const Pitfall* one : pitfalls()) names.emplace_back(one->name);
+  return names;
+}
+
+}  // namespace
+
+Command pitfall_command() {
+  return {.name = "pitfall",
+          .help = "Explain a pitfall by its own code, and measure it here; alone: list them",
+          .examples = {"noisefloor pitfall false_sharing"},
+          .arguments = {{"NAME",
+                         &Arguments::name,
+                         "Which one; all are listed if left out",
+                         {.choices = {"pitfall", names_of_pitfalls}}},
+                        {"--no-measure", &Arguments::code_only, "Lesson, code and advice only"},
+                        {"--json", &Arguments::json,
+                         "All of them, with their variants and code, as JSON; nothing is measured"}},
+          .action = Action(pitfall)};
 }
 
 }  // namespace noisefloor

@@ -1,7 +1,5 @@
 // Runs sweeps: plan, folder, engine, and what the user sees of it.
 // SPDX-License-Identifier: MIT
-#include "harness/commands/run.hpp"
-
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -32,7 +30,9 @@
 #include "harness/audio/signals.hpp"
 #include "harness/base/error.hpp"
 #include "harness/base/names.hpp"
+#include "harness/base/say.hpp"
 #include "harness/base/unique_fd.hpp"
+#include "harness/commands/command.hpp"
 #include "harness/commands/pitfall.hpp"
 #include "harness/measure/machine.hpp"
 #include "harness/measure/probes.hpp"
@@ -58,6 +58,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// What --budget says.
+struct BudgetGiven {
+  std::optional<std::chrono::nanoseconds> time;  ///< empty: none
+};
+
+void parse_value(std::string_view text, BudgetGiven& budget) {
+  if (text != "none") budget.time = parse_duration(text);
+}
+
 struct RunArguments {
   std::vector<std::string> sweeps;
   std::vector<std::string> sets;
@@ -73,8 +82,8 @@ struct RunArguments {
   std::string base;
   bool control = false;
   std::string resume;
-  std::string budget;
-  std::string wait_quiet;
+  std::optional<BudgetGiven> budget;
+  std::optional<std::chrono::nanoseconds> wait_quiet;
   bool yes = false;
   bool dry_run = false;
 };
@@ -111,8 +120,6 @@ std::string shown(const std::string& path) {
 
 /// For the launches that tell how long one task takes, before an estimate.
 constexpr std::chrono::seconds kRatesPatience{10};
-
-void say(const std::string& line) { std::fputs((line + '\n').c_str(), stderr); }
 
 /// Where runs go.
 std::string parent_of(const RunArguments& arguments) {
@@ -202,6 +209,9 @@ void refuse_missing(const std::vector<std::string>& names) {
     if (!missing.empty()) throw MissingError(fmt::format("strategy {} cannot run here: {}", name, missing));
   }
 }
+
+/// Of --seed: a plan's file has signed numbers.
+constexpr auto kMostSeed = std::numeric_limits<std::int64_t>::max();
 
 /// A run: new, or taken up where it ended.
 struct Session {
@@ -311,24 +321,13 @@ ExitStatus measure(Session& session, ProcessLauncher& launcher, ProgressStyle st
 
 /// How long --wait-quiet waits; 0 without it.
 std::chrono::nanoseconds patience_of(const RunArguments& arguments) {
-  if (arguments.wait_quiet.empty()) return std::chrono::nanoseconds(0);
-  try {
-    return parse_duration(arguments.wait_quiet);
-  } catch (const UsageError& error) {
-    throw UsageError(fmt::format("--wait-quiet: {}", error.what()));
-  }
+  return arguments.wait_quiet.value_or(std::chrono::nanoseconds(0));
 }
 
 /// Time for all of the run: that of --budget, else `given`.
 std::optional<std::chrono::nanoseconds> budget_of(const RunArguments& arguments,
                                                   std::optional<std::chrono::nanoseconds> given) {
-  if (arguments.budget.empty()) return given;
-  if (arguments.budget == "none") return std::nullopt;
-  try {
-    return parse_duration(arguments.budget);
-  } catch (const UsageError& error) {
-    throw UsageError(fmt::format("--budget: {}", error.what()));
-  }
+  return arguments.budget ? arguments.budget->time : given;
 }
 
 /// The session of the run in `folder`, ready to go on. Throws UsageError where this program or this machine may
@@ -436,7 +435,6 @@ ExitStatus resume(const RunArguments& arguments) {
   const ProgressStyle style = choose_style(arguments.progress, place);
   const Interrupt interrupt;
   ProcessLauncher launcher(own_program(), interrupt.fd());
-  static_cast<void>(budget_of(arguments, {}));  // what is wrong with the call comes first
   const std::chrono::nanoseconds patience = patience_of(arguments);
   Session session = take_up(arguments.resume, launcher);
   Plan& plan = session.plan;
@@ -485,11 +483,7 @@ Plan plan_of(const RunArguments& arguments) {
   options.rounds = arguments.rounds;
   options.many_cells = arguments.yes;
   options.pitfalls = pitfalls();
-  constexpr auto kMostSeed = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   options.seed = arguments.seed.value_or(std::random_device{}());
-  if (options.seed > kMostSeed) {
-    throw UsageError(fmt::format("--seed {} is larger than {}, the largest that a run takes", options.seed, kMostSeed));
-  }
   std::vector<SweepFile> sweeps;
   for (const std::string& name : arguments.sweeps) {
     sweeps.push_back(read_sweep(find_sweep(name)));
@@ -497,12 +491,6 @@ Plan plan_of(const RunArguments& arguments) {
   }
   Plan plan = make_plan(std::move(sweeps), options);
   plan.command = command_line();
-  if (arguments.control && arguments.base.empty()) {
-    throw UsageError("--control copies base to measure it against itself: give --base BIN, too");
-  }
-  if (!arguments.head.empty() && arguments.base.empty()) {
-    throw UsageError("--head is compared with a base: give --base BIN, too");
-  }
   if (!arguments.base.empty()) {
     plan.arms.push_back({.name = "base"});
     if (arguments.control) plan.arms.push_back({.name = "base2"});
@@ -518,7 +506,6 @@ ExitStatus run(const RunArguments& arguments) {
   const ProgressPlace place = progress_place(stderr);
   const ProgressStyle style = choose_style(arguments.progress, place);
   Session session;
-  static_cast<void>(budget_of(arguments, {}));
   session.plan = plan_of(arguments);
   Plan& plan = session.plan;
   plan.budget = budget_of(arguments, plan.budget);
@@ -571,84 +558,97 @@ ExitStatus run(const RunArguments& arguments) {
 
 }  // namespace
 
-void add_run(CLI::App& app, int& status) {
-  auto arguments = std::make_shared<RunArguments>();
-  CLI::App* command = app.add_subcommand("run", "Measure sweeps: rows, plan and machine go into a new folder");
-  command->add_option("SWEEP", arguments->sweeps,
-                      "A sweep's name (noisefloor list sweeps) or the path of a .toml file");
-  command
-      ->add_option("--set", arguments->sets,
-                   "Every cell takes each of these values in this axis, whatever the sweep says: --set workers=1,all. "
-                   "May be repeated for other axes")
-      ->type_name("AXIS=V1,V2")
-      ->allow_extra_args(false);
-  command
-      ->add_option("--library", arguments->library,
-                   "Your own function instead of what the sweeps do: a shared library built on <noisefloor/work.h>")
-      ->type_name("FILE.so");
-  command
-      ->add_option("--work", arguments->work,
-                   "What your own work is called in rows and figures; default: the name of its file")
-      ->type_name("NAME[=FILE.so]");
-  command->add_flag("--unchecked", arguments->unchecked, "The output of your own work differs from run to run");
-  command->add_option("--rounds", arguments->rounds, "Passes over all cells, instead of what the sweep says")
-      ->type_name("N")
-      ->check(CLI::Range(1, 100000));
-  command->add_option("--seed", arguments->seed, "Of order, padding and noise; a new one is drawn if none is given")
-      ->type_name("S");
-  command
-      ->add_option("--out", arguments->out,
-                   "Parent of the run's folder; default: results/runs in the source tree, else the current folder")
-      ->type_name("DIR");
-  command
-      ->add_option("--filter", arguments->filter,
-                   "Only cells in whose text (see --dry-run) this ECMAScript regex is found")
-      ->type_name("REGEX");
-  command
-      ->add_option("--progress", arguments->progress,
-                   "auto: a bar on a terminal, plain lines elsewhere or where CI is set or TERM=dumb; bar; plain; none")
-      ->type_name("STYLE");
-  command
-      ->add_option(
-          "--head", arguments->head,
-          "With --base: arm head is this program, which need only speak the launch protocol, instead of this one")
-      ->type_name("BIN");
-  command
-      ->add_option("--base", arguments->base,
-                   "Another build of this program: it takes turns with this one in every round, as arm base")
-      ->type_name("BIN");
-  command->add_flag("--control", arguments->control, "A byte copy of --base takes turns too, as arm base2");
-  command
-      ->add_option(
-          "--budget", arguments->budget,
-          fmt::format(
-              "Time for all of it, such as 90s, 3m or 1h, or none; default: the sweep's own, unless --rounds is "
-              "given. Rounds are cut evenly, to no fewer than {}; where those do not fit, cells are left out, "
-              "reference programs first. With --resume: instead of what it was, time that is spent already "
-              "counts",
-              kLeastRounds))
-      ->type_name("TIME");
-  auto* wait_quiet =
-      command
-          ->add_option(
-              "--wait-quiet", arguments->wait_quiet,
-              fmt::format("Wait so long at most, such as 10m, until others take no more than {:.0f}% of the CPUs",
-                          100 * kRunLimit))
-          ->type_name("TIME");
-  auto* resumed = command
-                      ->add_option("--resume", arguments->resume,
-                                   "Go on with the run in this folder, by the same program on the same machine")
-                      ->type_name("DIR");
-  command->add_flag("--yes", arguments->yes, fmt::format("Run more than {} cells", kMostCells));
-  command->add_flag(
-      "--dry-run", arguments->dry_run,
-      "Print the cells and about how long they take; no more is launched than one small task of each kind");
-  for (CLI::Option* option : command->get_options()) {
-    const std::string name = option->get_name();
-    if (option != resumed && option != wait_quiet && name != "--progress" && name != "--budget" && name != "--help")
-      resumed->excludes(option);
+Command run_command() {
+  Command command{
+      .name = "run",
+      .help = "Measure sweeps: rows, plan and machine go into a new folder",
+      .examples = {"noisefloor run quick --budget 3m"},
+      .arguments =
+          {{"SWEEP",
+            &RunArguments::sweeps,
+            "A sweep's name (noisefloor list sweeps) or the path of a .toml file",
+            {.choices = {"sweep",
+                         [] {
+                           std::vector<std::string> names;
+                           for (const SweepEntry& sweep : list_sweeps()) names.push_back(sweep.name);
+                           return names;
+                         },
+                         true}}},
+           {"--set",
+            &RunArguments::sets,
+            "Every cell takes each of these values in this axis, whatever the sweep says: --set workers=1,all",
+            {.value = "AXIS=V1,V2"}},
+           {"--library",
+            &RunArguments::library,
+            "Your own function instead of what the sweeps do: a shared library built on <noisefloor/work.h>",
+            {.value = "FILE.so"}},
+           {"--work",
+            &RunArguments::work,
+            "What your own work is called in rows and figures; default: the name of its file",
+            {.value = "NAME[=FILE.so]"}},
+           {"--unchecked", &RunArguments::unchecked, "The output of your own work differs from run to run"},
+           {"--rounds",
+            &RunArguments::rounds,
+            "Passes over all cells, instead of what the sweep says",
+            {.least = 1, .most = 100000}},
+           {"--seed",
+            &RunArguments::seed,
+            "Of order, padding and noise; a new one is drawn if none is given",
+            {.most = kMostSeed}},
+           {"--out",
+            &RunArguments::out,
+            "Parent of the run's folder; default: results/runs in the source tree, else the current folder",
+            {.value = "DIR"}},
+           {"--filter",
+            &RunArguments::filter,
+            "Only cells in whose text (see --dry-run) this ECMAScript regex is found",
+            {.value = "REGEX"}},
+           {"--progress",
+            &RunArguments::progress,
+            "auto: a bar on a terminal, plain lines elsewhere or where CI is set or TERM=dumb",
+            {.choices = words("progress", {"auto", "bar", "plain", "none"})}},
+           {"--head",
+            &RunArguments::head,
+            "Arm head is this program, which need only speak the launch protocol, instead of this one",
+            {.value = "BIN", .needs = {"--base"}}},
+           {"--base",
+            &RunArguments::base,
+            "Another build of this program: it takes turns with this one in every round, as arm base",
+            {.value = "BIN"}},
+           {"--control",
+            &RunArguments::control,
+            "A byte copy of --base takes turns too, as arm base2",
+            {.needs = {"--base"}}},
+           {"--budget",
+            &RunArguments::budget,
+            fmt::format(
+                "Time for all of it, such as 90s, 3m or 1h, or none; default: the sweep's own, unless --rounds is "
+                "given. Rounds are cut evenly, to no fewer than {}; where those do not fit, cells are left out, "
+                "reference programs first. With --resume: instead of what it was, time that is spent already "
+                "counts",
+                kLeastRounds),
+            {.value = "TIME"}},
+           {"--wait-quiet", &RunArguments::wait_quiet,
+            fmt::format("Wait so long at most, such as 10m, until others take no more than {:.0f}% of the CPUs",
+                        100 * kRunLimit)},
+           {"--resume",
+            &RunArguments::resume,
+            "Go on with the run in this folder, by the same program on the same machine",
+            {.value = "DIR"}},
+           {"--yes", &RunArguments::yes, fmt::format("Run more than {} cells", kMostCells)},
+           {"--dry-run", &RunArguments::dry_run,
+            "Print the cells and about how long they take; no more is launched than one small task of each kind"}},
+      .action = Action(run)};
+  // A run goes on as it began: only what does not change it may be given again.
+  std::vector<std::string> others;
+  for (const Argument& one : command.arguments) {
+    if (one.name != "--resume" && one.name != "--wait-quiet" && one.name != "--progress" && one.name != "--budget")
+      others.push_back(one.name);
   }
-  command->callback([arguments, &status] { status = static_cast<int>(run(*arguments)); });
+  for (Argument& one : command.arguments) {
+    if (one.name == "--resume") one.rules.excludes = others;
+  }
+  return command;
 }
 
 }  // namespace noisefloor

@@ -1,8 +1,6 @@
 // The subcommand `process`: collects the inputs, refuses what cannot be meant before anything is written,
 // and runs the ETL workload over them.
 // SPDX-License-Identifier: MIT
-#include "harness/commands/process/process.hpp"
-
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -32,8 +30,10 @@
 #include "harness/audio/atomic_file.hpp"
 #include "harness/audio/signals.hpp"
 #include "harness/base/error.hpp"
+#include "harness/base/say.hpp"
 #include "harness/base/shared_mapping.hpp"
 #include "harness/base/unique_fd.hpp"
+#include "harness/commands/command.hpp"
 #include "harness/commands/process/inputs.hpp"
 #include "harness/commands/process/manifest.hpp"
 #include "harness/commands/process/settings.hpp"
@@ -52,16 +52,41 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
+constexpr double kMostDb = 200;  // beyond what doubles of any use resolve
+
+double decibels(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !(std::abs(value) <= kMostDb)) {
+    throw UsageError(fmt::format("give a ratio in dB between -{0} and {0}, or two as MIN:MAX", kMostDb));
+  }
+  return value;
+}
+
+}  // namespace
+
+/// Of --snr-db: MIN:MAX, or one ratio.
+static void parse_value(std::string_view text, SnrRange& range) {
+  const std::size_t colon = text.find(':');
+  range.min_db = decibels(text.substr(0, colon));
+  range.max_db = colon == std::string_view::npos ? range.min_db : decibels(text.substr(colon + 1));
+  if (range.min_db > range.max_db) {
+    throw UsageError(fmt::format("the smaller ratio comes first, as in {}:{}", range.max_db, range.min_db));
+  }
+}
+
+namespace {
+
 struct ProcessOptions {
   std::vector<std::string> paths;  // IN... OUT
   std::optional<double> amplitude;
   std::optional<double> noise_dbfs;
-  std::string snr_db;  // empty: not given
+  std::optional<SnrRange> snr;
   std::uint64_t seed = 1;
-  std::int64_t copies = 1;
+  std::uint32_t copies = 1;
   std::string strategy = "std_thread";
-  std::optional<std::int64_t> workers;
-  std::int64_t chunk_size = 1;
+  std::optional<int> workers;
+  std::uint32_t chunk_size = 1;
   double task_timeout_s = std::chrono::duration<double>(kTaskTimeout).count();
   std::string kernel = "auto";
   std::string list;  // with --from-file
@@ -207,75 +232,16 @@ struct Totals {
   double sound_seconds = 0;
 };
 
-/// Throws UsageError unless `text` is a number, all of it.
-double decibels(std::string_view text, std::string_view option) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  constexpr double kMost = 200;  // beyond what doubles of any use resolve
-  if (error != std::errc() || end != text.data() + text.size() || !(std::abs(value) <= kMost)) {
-    throw UsageError(
-        fmt::format("--snr-db {}: give a ratio in dB between -{} and {}, or two as MIN:MAX", option, kMost, kMost));
-  }
-  return value;
-}
-
-std::optional<SnrRange> snr_of(const ProcessOptions& options) {
-  const std::string_view text = options.snr_db;
-  if (text.empty()) return std::nullopt;
-  const std::size_t colon = text.find(':');
-  SnrRange range;
-  range.min_db = decibels(text.substr(0, colon), text);
-  range.max_db = colon == std::string_view::npos ? range.min_db : decibels(text.substr(colon + 1), text);
-  if (range.min_db > range.max_db) {
-    throw UsageError(
-        fmt::format("--snr-db {}: the smaller ratio comes first, as in {}:{}", text, range.max_db, range.min_db));
-  }
-  return range;
-}
-
 double amplitude_of(const ProcessOptions& options) {
-  if (!options.snr_db.empty()) return 0;
-  if (options.noise_dbfs) {
-    if (!std::isfinite(*options.noise_dbfs) || *options.noise_dbfs > 0) {
-      throw UsageError(
-          fmt::format("--noise-dbfs {}: it must be a number not above 0, full scale", *options.noise_dbfs));
-    }
-    return std::pow(10.0, *options.noise_dbfs / 20.0);
-  }
-  const double amplitude = options.amplitude.value_or(kBenchmarkAmplitude);
-  if (!(amplitude >= 0 && amplitude <= 1)) {
-    throw UsageError(fmt::format(
-        "--amplitude {}: it must lie between 0 and 1, the standard deviation relative to full scale", amplitude));
-  }
-  return amplitude;
-}
-
-std::uint32_t copies_of(const ProcessOptions& options) {
-  constexpr std::int64_t kMostCopies = 1'000'000;
-  if (options.copies < 1 || options.copies > kMostCopies) {
-    throw UsageError(fmt::format("--copies {}: it must lie between 1 and {}", options.copies, kMostCopies));
-  }
-  return static_cast<std::uint32_t>(options.copies);
+  if (options.snr) return 0;
+  if (options.noise_dbfs) return std::pow(10.0, *options.noise_dbfs / 20.0);
+  return options.amplitude.value_or(kBenchmarkAmplitude);
 }
 
 StrategyOptions strategy_options(const ProcessOptions& options) {
   StrategyOptions result;
-  const std::int64_t workers = options.workers.value_or(available_workers());
-  constexpr std::int64_t kMostWorkers = 4096;
-  if (workers < 1 || workers > kMostWorkers) {
-    throw UsageError(fmt::format("--workers {}: it must lie between 1 and {}", workers, kMostWorkers));
-  }
-  constexpr std::int64_t kLargestChunk = 1'000'000'000;
-  if (options.chunk_size < 1 || options.chunk_size > kLargestChunk) {
-    throw UsageError(fmt::format("--chunk {}: it must lie between 1 and {}", options.chunk_size, kLargestChunk));
-  }
-  result.workers = static_cast<int>(workers);
-  result.chunk_size = static_cast<std::uint32_t>(options.chunk_size);
-  constexpr double kLongestS = 1e6;
-  if (!(options.task_timeout_s >= 0 && options.task_timeout_s <= kLongestS)) {
-    throw UsageError(
-        fmt::format("--task-timeout {}: give seconds, 0 (no limit) to {}", options.task_timeout_s, kLongestS));
-  }
+  result.workers = options.workers.value_or(available_workers());
+  result.chunk_size = options.chunk_size;
   result.task_timeout = std::chrono::milliseconds(std::llround(options.task_timeout_s * 1e3));
   if (options.task_timeout_s > 0) result.task_timeout = std::max(result.task_timeout, std::chrono::milliseconds(1));
   result.stop = &stop_flag();
@@ -542,10 +508,10 @@ std::string bytes_text(std::uint64_t bytes) {
 }
 
 /// Says what a call would write; writes nothing.
-int dry_run(const TaskPlan& plan, const Target& target, const std::vector<OutputState>& there, bool may_exist,
-            std::uint64_t there_already, const Collection& collection, const Level& level) {
+ExitStatus dry_run(const TaskPlan& plan, const Target& target, const std::vector<OutputState>& there, bool may_exist,
+                   std::uint64_t there_already, const Collection& collection, const Level& level) {
   std::uint64_t files = 0, failed = collection.unreadable.size(), bytes = 0;
-  for (const auto& [path, message] : collection.unreadable) fmt::print(stderr, "would fail: {}\n", printable(message));
+  for (const auto& [path, message] : collection.unreadable) say(fmt::format("would fail: {}", printable(message)));
   for (std::uint32_t number = 0; number < plan.count(); ++number) {
     const EtlTask task = plan.task(number);
     const std::string path = plan.path_of(task);
@@ -559,7 +525,7 @@ int dry_run(const TaskPlan& plan, const Target& target, const std::vector<Output
     }
     if (!why.empty()) {
       ++failed;
-      fmt::print(stderr, "would fail: {}\n", printable(why));
+      say(fmt::format("would fail: {}", printable(why)));
       continue;
     }
     ++files;
@@ -578,13 +544,13 @@ int dry_run(const TaskPlan& plan, const Target& target, const std::vector<Output
   fmt::print("\n");
   fmt::print("noise: {}\n", level.text());
   if (!error && bytes > space.available) {
-    fmt::print(stderr, "would fail: {} are needed, {} are free\n", bytes_text(bytes), bytes_text(space.available));
+    say(fmt::format("would fail: {} are needed, {} are free", bytes_text(bytes), bytes_text(space.available)));
     ++failed;
   }
-  return static_cast<int>(failed > 0 ? ExitStatus::failed : ExitStatus::done);
+  return failed > 0 ? ExitStatus::failed : ExitStatus::done;
 }
 
-int process(const ProcessOptions& options) {
+ExitStatus process(const ProcessOptions& options) {
   // What cannot be meant, first.
   const bool has_list = !options.list.empty();
   if (has_list && options.paths.size() != 1) {
@@ -593,9 +559,8 @@ int process(const ProcessOptions& options) {
   if (!has_list && options.paths.size() < 2) {
     throw UsageError("process needs at least one IN, and OUT: noisefloor process IN... OUT");
   }
-  if (!options.done_in.empty() && !options.resume) throw UsageError("--done-in tells what --resume may skip: add it");
-  const Level level{.amplitude = amplitude_of(options), .snr = snr_of(options)};
-  const std::uint32_t copies = copies_of(options);
+  const Level level{.amplitude = amplitude_of(options), .snr = options.snr};
+  const std::uint32_t copies = options.copies;
   const Strategy& strategy = select_strategy(options.strategy);
   StrategyOptions how = strategy_options(options);
   // Who names no number gets what the strategy can do: some are one worker.
@@ -793,88 +758,100 @@ int process(const ProcessOptions& options) {
              seconds > 0 ? static_cast<double>(totals.bytes) / 1e6 / seconds : 0.0);
   if (std::fflush(stdout) != 0) throw system_error("cannot write to standard output", errno);
 
-  if (was_interrupted) return static_cast<int>(ExitStatus::interrupted);
-  return static_cast<int>(totals.failed > 0 ? ExitStatus::failed : ExitStatus::done);
+  if (was_interrupted) return ExitStatus::interrupted;
+  return totals.failed > 0 ? ExitStatus::failed : ExitStatus::done;
 }
 
 }  // namespace
 
-std::string printable(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '\n') {
-      result += "\\n";
-    } else if (byte < 0x20 || byte == 0x7F) {
-      result += fmt::format("\\x{:02x}", byte);
-    } else {
-      result += c;
-    }
-  }
-  return result;
-}
-
-void add_process(CLI::App& app, int& status) {
-  auto options = std::make_shared<ProcessOptions>();
-  CLI::App* command = app.add_subcommand("process", "add Gaussian noise to sound files");
-  command->add_option("paths", options->paths,
-                      "IN... OUT: files or folders, then the folder to write to (or a file, for one input)");
-  CLI::Option* list =
-      command->add_option("--from-file", options->list, "the files that LIST names, one a line; -: standard input");
-  command
-      ->add_option("--base", options->base, "folder of the paths in LIST, which are relative to it for the noise, too")
-      ->needs(list)
-      ->capture_default_str();
-  command->add_flag("--null", options->ends_in_zero, "a zero byte ends each path in LIST, as of find -print0")
-      ->needs(list);
-  command->add_option("--shard", options->shard,
-                      "K/N: part K of N of the files, by their relative paths; auto/N: K from a Slurm job array");
-  CLI::Option* amplitude = command->add_option(
-      "--amplitude", options->amplitude,
-      fmt::format("standard deviation of the noise relative to full scale, 0 to 1 (default {})", kBenchmarkAmplitude));
-  CLI::Option* noise_dbfs =
-      command->add_option("--noise-dbfs", options->noise_dbfs, "the same in dB, not above 0")->excludes(amplitude);
-  command
-      ->add_option("--snr-db", options->snr_db,
-                   "MIN[:MAX]: dB below the file's RMS over all channels, drawn for each output; reads a file twice")
-      ->excludes(amplitude)
-      ->excludes(noise_dbfs);
-  command->add_option("--seed", options->seed, "of the noise: same seed and relative path, same bytes")
-      ->capture_default_str();
-  command->add_option("--copies", options->copies, "outputs per input, each with its own noise: a.wav, a.2.wav, ...")
-      ->capture_default_str();
-  command->add_option("--strategy", options->strategy, "see `noisefloor list strategies`")->capture_default_str();
-  command->add_option("--workers", options->workers, "default: the CPUs that are ours (1 for sequential, async_io)");
-  command->add_option("--chunk", options->chunk_size, "consecutive files that a worker takes at a time")
-      ->capture_default_str();
-  command
-      ->add_option("--task-timeout", options->task_timeout_s,
-                   "seconds per file until a worker process that makes no progress is replaced; 0: none")
-      ->capture_default_str();
-  command->add_option("--kernel", options->kernel, "see `noisefloor list kernels`")->capture_default_str();
-  command->add_option("--large", options->large, "a WAV beyond 4 GiB becomes RF64, or fails before a byte is written")
-      ->check(CLI::IsMember({"rf64", "fail"}))
-      ->capture_default_str();
-  command->add_flag("--recursive", options->recursive, "enter sub-folders, and links to folders once; they are kept")
-      ->excludes(list);
-  command->add_flag("--fsync", options->fsync, "each output is on the disk before the worker's next is begun");
-  command->add_option(
-      "--manifest", options->manifest,
-      "one JSON line per output into this file, as they come; --resume adds to it, --overwrite replaces it");
-  command
-      ->add_option("--done-in", options->done_in,
-                   "with --resume: what this manifest tells as done is, too; may be given again")
-      ->allow_extra_args(false);
-  command->add_flag("--dry-run", options->dry_run, "say what would be written, where and how much; write nothing");
-  CLI::Option* keep_going =
-      command->add_flag("--keep-going", options->keep_going, "a bad input does not stop the others (the default)");
-  command->add_flag("--fail-fast", options->fail_fast, "the first bad input does")->excludes(keep_going);
-  CLI::Option* overwrite =
-      command->add_flag("--overwrite", options->overwrite, "replace outputs that exist, each at once");
-  command
-      ->add_flag("--resume", options->resume, "skip outputs that exist; with --manifest, those that it tells as done")
-      ->excludes(overwrite);
-  command->callback([options, &status] { status = process(*options); });
+Command process_command() {
+  using Options = ProcessOptions;
+  return {.name = "process",
+          .help = "Add Gaussian noise to sound files",
+          .examples = {"noisefloor process speech noisy --recursive --snr-db 10:30 --copies 2 --manifest noisy.jsonl"},
+          .arguments =
+              {{"PATH", &Options::paths,
+                "IN... OUT: files or folders, then the folder to write to (or a file, for one input)"},
+               {"--from-file",
+                &Options::list,
+                "The files that LIST names, one a line; -: standard input",
+                {.value = "LIST"}},
+               {"--base",
+                &Options::base,
+                "Folder of the paths in LIST, which are relative to it for the noise, too",
+                {.value = "DIR", .needs = {"--from-file"}}},
+               {"--null",
+                &Options::ends_in_zero,
+                "A zero byte ends each path in LIST, as of find -print0",
+                {.needs = {"--from-file"}}},
+               {"--shard",
+                &Options::shard,
+                "Part K of N of the files, by their relative paths; auto/N: K from a Slurm job array",
+                {.value = "K/N"}},
+               {"--amplitude",
+                &Options::amplitude,
+                fmt::format("Standard deviation of the noise relative to full scale, 0 to 1 (default {})",
+                            kBenchmarkAmplitude),
+                {.least = 0, .most = 1}},
+               {"--noise-dbfs",
+                &Options::noise_dbfs,
+                "The same in dB, not above 0",
+                {.most = 0, .excludes = {"--amplitude"}}},
+               {"--snr-db",
+                &Options::snr,
+                "dB below the file's RMS over all channels, drawn for each output; reads a file twice",
+                {.value = "MIN[:MAX]", .excludes = {"--amplitude", "--noise-dbfs"}}},
+               {"--seed", &Options::seed, "Of the noise: same seed and relative path, same bytes"},
+               {"--copies",
+                &Options::copies,
+                "Outputs per input, each with its own noise: a.wav, a.2.wav, ...",
+                {.least = 1, .most = 1'000'000}},
+               {"--strategy",
+                &Options::strategy,
+                "See `noisefloor list strategies`",
+                {.choices = rows_of("strategy", strategies())}},
+               {"--workers",
+                &Options::workers,
+                "Default: the CPUs that are ours (1 for sequential, async_io)",
+                {.least = 1, .most = 4096}},
+               {"--chunk",
+                &Options::chunk_size,
+                "Consecutive files that a worker takes at a time",
+                {.least = 1, .most = 1'000'000'000}},
+               {"--task-timeout",
+                &Options::task_timeout_s,
+                "Seconds per file until a worker process that makes no progress is replaced; 0: none",
+                {.value = "SECONDS", .least = 0, .most = 1e6}},
+               {"--kernel",
+                &Options::kernel,
+                "See `noisefloor list kernels`",
+                {.choices = rows_of("kernel", kernels(), {"auto"})}},
+               {"--large",
+                &Options::large,
+                "A WAV beyond 4 GiB becomes RF64, or fails before a byte is written",
+                {.choices = words("way of large files", {"rf64", "fail"})}},
+               {"--recursive",
+                &Options::recursive,
+                "Enter sub-folders, and links to folders once; they are kept",
+                {.excludes = {"--from-file"}}},
+               {"--fsync", &Options::fsync, "Each output is on the disk before the worker's next is begun"},
+               {"--manifest",
+                &Options::manifest,
+                "One JSON line per output into this file, as they come; --resume adds to it, --overwrite replaces it",
+                {.value = "FILE"}},
+               {"--done-in",
+                &Options::done_in,
+                "What this manifest tells as done is, too",
+                {.value = "FILE", .needs = {"--resume"}}},
+               {"--dry-run", &Options::dry_run, "Say what would be written, where and how much; write nothing"},
+               {"--keep-going", &Options::keep_going, "A bad input does not stop the others (the default)"},
+               {"--fail-fast", &Options::fail_fast, "The first bad input does", {.excludes = {"--keep-going"}}},
+               {"--overwrite", &Options::overwrite, "Replace outputs that exist, each at once"},
+               {"--resume",
+                &Options::resume,
+                "Skip outputs that exist; with --manifest, those that it tells as done",
+                {.excludes = {"--overwrite"}}}},
+          .action = Action(process)};
 }
 
 }  // namespace noisefloor

@@ -1,0 +1,28 @@
+// One call of the C library for each line: messages of several threads do not mix.
+// SPDX-License-Identifier: MIT
+#include "harness/base/say.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace noisefloor {
+
+void say(std::string_view line) noexcept { std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data()); }
+
+std::string printable(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\n') {
+      result += "\\n";
+    } else if (byte < 0x20 || byte == 0x7F) {
+      result += fmt::format("\\x{:02x}", byte);
+    } else {
+      result += c;
+    }
+  }
+  return result;
+}
+
+}  // namespace noisefloor
