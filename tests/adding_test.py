@@ -21,7 +21,7 @@ from typing import Any
 
 SOURCE = Path()
 PAGE = "docs/ADDING.md"
-TARGETS = ("noisefloor", "strategies_test", "kernels_test")
+TARGETS = ("noisefloor", "strategies_test", "kernels_test", "subcommands_test")
 
 NEW = re.compile(r"^New file `(?P<path>[^`]+)`:$")
 INSERT = re.compile(r"^In `(?P<path>[^`]+)`, (?P<how>after|instead of) the line `(?P<line>[^`]+)`:$")
