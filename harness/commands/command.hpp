@@ -33,7 +33,7 @@ struct Choices {
 [[nodiscard]] Choices words(std::string kind, std::vector<std::string> names);
 /// The rows of a table (a span or an array of those), and `before` them some words that are none.
 template <class Table>
-[[nodiscard]] Choices rows_of(std::string kind, Table table, std::vector<std::string> before = {}) {
+[[nodiscard]] Choices rows_of(std::string kind, Table table, const std::vector<std::string>& before = {}) {
   return {std::move(kind), [table, before] {
             std::vector<std::string> names = before;
             for (const auto& row : table) names.emplace_back(row.name);
