@@ -60,6 +60,18 @@ TEST(Budget, WhereSixDoNotFitTheFirstCellsAreKept) {
   EXPECT_THAT(cut_to_budget({{1, 10}}, 0, -5).left_out, ElementsAre(0));
 }
 
+TEST(Budget, LaunchesAreShortenedBeforeCellsAreLeftOut) {
+  const std::vector<CellCost> cells = {{3, 10, 0, false, 1}, {5, 10, 0, false, 0}, {2, 10, 0, false, 2}};
+  EXPECT_FALSE(cut_to_budget(cells, 0, 60).shortened);
+  const BudgetCut cut = cut_to_budget(cells, 0, 48);  // 6 rounds of 1 + 5 + 2
+  EXPECT_TRUE(cut.shortened);
+  EXPECT_THAT(cut.left_out, IsEmpty());
+  EXPECT_EQ(cut.rounds, 6);
+  EXPECT_EQ(cut_to_budget(cells, 0, 59).rounds, 7);
+  EXPECT_FALSE(cut_to_budget(cells, 1, 39).shortened) << "launches of one cell are alike";
+  EXPECT_FALSE(cut_to_budget({{2, 10, 0, false, 2}}, 0, 1).shortened) << "there is nothing shorter";
+}
+
 TEST(Budget, GroupsShareWhatIsThere) {
   // Two groups of cells that cost 6 each, and one cell of a third group that costs as much as two of them.
   const std::vector<CellCost> cells = {{1, 10, 0}, {1, 10, 0}, {1, 10, 0}, {1, 10, 1},

@@ -87,7 +87,7 @@ std::vector<std::size_t> fair_order(const std::vector<CellCost>& cells) {
   return order;
 }
 
-BudgetCut cut_to_budget(const std::vector<CellCost>& cells, int round, double left_ns) {
+BudgetCut cut_to_budget(std::vector<CellCost> cells, int round, double left_ns) {
   BudgetCut cut;
   std::vector<bool> kept(cells.size(), true);
   const auto total = [&](int most) {
@@ -96,6 +96,13 @@ BudgetCut cut_to_budget(const std::vector<CellCost>& cells, int round, double le
     return sum;
   };
   const int least = std::max(kLeastRounds, round);
+  if (round == 0 && total(least) > left_ns) {
+    for (CellCost& cell : cells) {
+      if (cell.short_ns <= 0 || cell.short_ns >= cell.launch_ns) continue;
+      cell.launch_ns = cell.short_ns;
+      cut.shortened = true;
+    }
+  }
   if (total(least) > left_ns) {
     double sum = 0;
     for (const std::size_t i : fair_order(cells)) {

@@ -14,6 +14,11 @@ namespace noisefloor {
 /// A median's 95% interval by order statistics needs so many launches; no budget cuts below it.
 inline constexpr int kLeastRounds = 6;
 
+/// Launches are shortened to so many repetitions and warm-ups where six rounds of all cells do not fit otherwise:
+/// rounds are what intervals rest on.
+inline constexpr int kLeastRepetitions = 2;
+inline constexpr int kLeastWarmups = 1;
+
 /// "90s", "3m", "1h", "1h30m", "2.5m". Throws UsageError; for 0, too.
 std::chrono::nanoseconds parse_duration(std::string_view text);
 
@@ -23,6 +28,7 @@ struct CellCost {
   int rounds = 0;         ///< that it shall have
   std::size_t group = 0;  ///< of its sweep: groups share time fairly
   bool last = false;      ///< the first to be left out: a reference program
+  double short_ns = 0;    ///< launch_ns of a shortened launch; 0: it cannot be shortened
 };
 
 /// One launch each, with the groups of the plan's sweeps.
@@ -35,13 +41,15 @@ std::vector<std::size_t> fair_order(const std::vector<CellCost>& cells);
 
 struct BudgetCut {
   int rounds = 0;                     ///< the most that any cell gets; cells that want fewer keep their number
+  bool shortened = false;             ///< all launches that can be are shortened
   std::vector<std::size_t> left_out;  ///< indices, ascending: not launched any more
 };
 
 /// What can still be done in `left_ns` after `round` rounds are over. Rounds are cut evenly, for all cells, but
-/// not below kLeastRounds (or what a cell wants, where that is less). Where those do not fit, cells are left
+/// not below kLeastRounds (or what a cell wants, where that is less). Where those do not fit, launches are shortened,
+/// unless some were made, since those of one cell are alike. Where that is not enough, cells are left
 /// out: each is kept, in fair_order(), as long as there is time for it, so that the first ones of every group, what
 /// others are compared with, are measured.
-BudgetCut cut_to_budget(const std::vector<CellCost>& cells, int round, double left_ns);
+BudgetCut cut_to_budget(std::vector<CellCost> cells, int round, double left_ns);
 
 }  // namespace noisefloor

@@ -79,29 +79,42 @@ class Calibrator {
     find_largest();
     // An oracle is needed before what is checked against it.
     std::vector<Needs> needs(plan_.cells.size());
-    for (const std::size_t i : fair_order(costs(plan_))) {
-      if (plan_.cells[i].status.empty()) needs[i] = needs_of(plan_.cells[i]);
+    const std::vector<std::size_t> order = fair_order(costs(plan_));
+    for (const std::size_t i : order) {
+      if (!plan_.cells[i].status.empty()) continue;
+      needs[i] = needs_of(plan_.cells[i]);
+      needs[i].end = tries_.size();
     }
-    for (std::size_t done = 0; done < tries_.size(); ++done) {
-      if (time_.trials && elapsed() >= *time_.trials) break;
-      progress_.update("calibrating", done, tries_.size(), nanoseconds(0));
-      if (!make(*tries_[done])) return false;
+    std::size_t done = 0;
+    double rounds_ns = 0;  // of what is calibrated
+    for (const std::size_t i : order) {
+      PlannedCell& planned = plan_.cells[i];
+      if (!planned.status.empty()) continue;
+      const auto full = [&] {
+        return time_.budget &&
+               static_cast<double>(elapsed().count()) + rounds_ns >= static_cast<double>(time_.budget->count());
+      };
+      for (; done < needs[i].end && !full(); ++done) {
+        progress_.update("calibrating", done, tries_.size(), nanoseconds(0));
+        if (!make(*tries_[done])) return false;
+      }
+      if (planned.pitfall.hangs) {
+        conclude_hanging(planned, *needs[i].oracle);
+      } else {
+        conclude(planned, *needs[i].oracle, needs[i].granularity, *needs[i].own);
+      }
+      if (!planned.status.empty()) continue;
+      const double each = short_launch_ns(planned) > 0 ? short_launch_ns(planned) : launch_ns(planned);
+      rounds_ns += each * std::min(planned.rounds, kLeastRounds) * static_cast<double>(plan_.arms.size());
     }
     progress_.update("calibrating", tries_.size(), tries_.size(), nanoseconds(0));
-    for (std::size_t i = 0; i < needs.size(); ++i) {
-      if (!plan_.cells[i].status.empty()) continue;
-      if (plan_.cells[i].pitfall.hangs) {
-        conclude_hanging(plan_.cells[i], *needs[i].oracle);
-      } else {
-        conclude(plan_.cells[i], *needs[i].oracle, needs[i].granularity, *needs[i].own);
-      }
-    }
     return true;
   }
 
  private:
   struct Needs {
     Trial *oracle = nullptr, *granularity = nullptr, *own = nullptr;
+    std::size_t end = 0;  // the first of tries_ that only later cells need
   };
 
   [[nodiscard]] nanoseconds elapsed() const { return clock_() - start_; }
@@ -180,8 +193,8 @@ class Calibrator {
       planned.message = std::move(message);
     };
     if (!own.outcome || !oracle.outcome) {
-      give_up(kSkipped, fmt::format("budget: half of {} was over before this cell was calibrated",
-                                    format_duration(2 * *time_.trials)));
+      give_up(kSkipped, fmt::format("budget: {} rounds of what was tried before fill {}", kLeastRounds,
+                                    format_duration(*time_.budget)));
       return;
     }
     if (granularity != nullptr && granularity->problem().empty()) {
@@ -231,11 +244,21 @@ class Calibrator {
       planned.repetitions = 1;  // what takes long needs neither repetition nor warm-up
       planned.warmups = 0;
     }
-    const std::uint64_t due = factor * static_cast<std::uint64_t>(planned.warmups + planned.repetitions);
-    const std::uint64_t held = planned.pitfall.oracle ? 1 : kTrialWarmups + kTrialRepetitions;
-    const std::uint64_t expected_ns = static_cast<std::uint64_t>(own.outcome->duration.count()) +
-                                      (due > held ? due - held : 0) * walls[walls.size() / 2];
-    planned.calibration = Calibration{static_cast<std::uint32_t>(factor * *iterations), *digest, expected_ns};
+    const auto due = static_cast<std::int64_t>(factor) * (planned.warmups + planned.repetitions);
+    const auto held = static_cast<std::int64_t>(held_repetitions(planned, *iterations));
+    const auto wall = static_cast<std::int64_t>(walls[walls.size() / 2]);
+    const std::int64_t took = own.outcome->duration.count();
+    // No launch is shorter than its repetitions, whatever its trial held.
+    const std::int64_t expected = std::max(took + (due - held) * wall, due * wall);
+    planned.calibration = Calibration{static_cast<std::uint32_t>(factor * *iterations), *digest,
+                                      static_cast<std::uint64_t>(expected), factor * static_cast<std::uint64_t>(wall)};
+  }
+
+  /// Repetitions that the trial of `planned` held, the doubling of iterations included, which takes as long as one
+  /// repetition, or as two where it went on.
+  static std::uint64_t held_repetitions(const PlannedCell& planned, std::uint64_t iterations) {
+    if (planned.pitfall.oracle) return 1;
+    return kTrialWarmups + kTrialRepetitions + (iterations > 1 ? 2 : 1);
   }
 
   Plan& plan_;
@@ -251,6 +274,24 @@ class Calibrator {
 };
 
 }  // namespace
+
+double launch_ns(const PlannedCell& planned) {
+  return planned.calibration ? static_cast<double>(planned.calibration->expected_ns) : 0;
+}
+
+double short_launch_ns(const PlannedCell& planned) {
+  if (!planned.calibration || planned.calibration->repetition_ns == 0 || planned.pitfall.oracle) return 0;
+  const int more = std::max(0, planned.repetitions - kLeastRepetitions) + std::max(0, planned.warmups - kLeastWarmups);
+  return launch_ns(planned) - more * static_cast<double>(planned.calibration->repetition_ns);
+}
+
+void shorten(PlannedCell& planned) {
+  const double shorter = short_launch_ns(planned);
+  if (shorter <= 0) return;
+  planned.calibration->expected_ns = static_cast<std::uint64_t>(shorter);
+  planned.repetitions = std::min(planned.repetitions, kLeastRepetitions);
+  planned.warmups = std::min(planned.warmups, kLeastWarmups);
+}
 
 Cell factors(const Cell& named) {
   Cell cell = normalised(named);

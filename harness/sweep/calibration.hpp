@@ -30,18 +30,26 @@ Cell oracle_cell(const Cell& cell);
 /// beside it and may be left from another build. Empty if it is.
 std::string of_another_commit(const Row& row, const Arm& arm);
 
-/// Time for calibration; both are empty without a budget.
+/// Time for calibration and what follows; empty without a budget.
 struct CalibrationTime {
-  std::optional<std::chrono::nanoseconds> trials;  ///< no trial begins later
+  std::optional<std::chrono::nanoseconds> budget;  ///< what is left of it: no cell is tried whose rounds would not fit
   std::optional<std::chrono::nanoseconds> all;     ///< no trial lasts longer
 };
+
+/// One launch of `planned`, as expected, in ns; 0 where it is not calibrated.
+double launch_ns(const PlannedCell& planned);
+/// The same with kLeastRepetitions and kLeastWarmups; 0 where it cannot be shortened.
+double short_launch_ns(const PlannedCell& planned);
+/// Shortens it, where it can be.
+void shorten(PlannedCell& planned);
 
 /// Launches each distinct cell of `plan` (whatever its sweep) once with its first arm to find its iterations; the
 /// oracle cells, whose digests all launches must reproduce; and, for task_ns, each kind of task sequentially with the
 /// cell's own kernel: cells that differ only in how many tasks there are and how they are run share it, measured with
 /// the most tasks of them, so that costs per repetition weigh least. Launches that coincide are made once. What is
 /// found goes into plan.cells; a cell of which nothing was found gets a status that says why. Groups take turns, so
-/// that where time is short each has some of its cells; reference programs come last. Returns false if interrupted: the
+/// that where time is short each has some of its cells; reference programs come last. Trials end once kLeastRounds of
+/// short launches of what was tried fill the rest of the budget. Returns false if interrupted: the
 /// plan is then as it was.
 bool calibrate(Plan& plan, Launcher& launcher, Progress& progress, const Clock& clock, const CalibrationTime& time);
 

@@ -81,7 +81,7 @@ class Engine {
       leave_out_references();
       CalibrationTime time;
       if (plan_.budget) {  // what is left is for measuring
-        time = {std::max(nanoseconds(0), *plan_.budget - plan_.spent) / 2, most() - elapsed()};
+        time = {std::max(nanoseconds(0), *plan_.budget - plan_.spent), most() - elapsed()};
       }
       if (!calibrate(plan_, launcher_, progress_, options_.clock, time)) {
         summary_.interrupted = true;
@@ -189,19 +189,24 @@ class Engine {
     std::vector<CellCost> cells = costs(plan_);
     for (std::size_t i = 0; i < cells.size(); ++i) {
       cells[i].launch_ns = is_active(i) ? visit_ns(i) : 0;
+      cells[i].short_ns =
+          is_active(i) && round == 0 ? short_launch_ns(plan_.cells[i]) * static_cast<double>(plan_.arms.size()) : 0;
       cells[i].rounds = asked_[i];
     }
     const double left_ns = static_cast<double>((*plan_.budget - elapsed()).count());
     const int before = count_rounds(plan_);
     const BudgetCut cut = cut_to_budget(cells, round, left_ns);
     for (std::size_t i = 0; i < plan_.cells.size(); ++i) {
-      if (is_active(i)) plan_.cells[i].rounds = std::min(asked_[i], cut.rounds);
+      if (!is_active(i)) continue;
+      plan_.cells[i].rounds = std::min(asked_[i], cut.rounds);
+      if (cut.shortened) shorten(plan_.cells[i]);
     }
     for (const std::size_t i : cut.left_out) leave_out(i, round);
     if (round == 0 || !cut.left_out.empty()) {
       progress_.say(
-          fmt::format("budget {}: {} of {} rounds{}", format_duration(*plan_.budget), std::min(cut.rounds, before),
+          fmt::format("budget {}: {} of {} rounds{}{}", format_duration(*plan_.budget), std::min(cut.rounds, before),
                       *std::max_element(asked_.begin(), asked_.end()),
+                      cut.shortened ? fmt::format(", {} repetitions in each launch", kLeastRepetitions) : std::string(),
                       cut.left_out.empty() ? std::string() : fmt::format(", {} cells left out", cut.left_out.size())));
     }
   }
@@ -218,9 +223,7 @@ class Engine {
 
   // The rounds.
 
-  [[nodiscard]] double launch_ns(std::size_t cell) const {
-    return static_cast<double>(plan_.cells[cell].calibration->expected_ns);
-  }
+  [[nodiscard]] double launch_ns(std::size_t cell) const { return noisefloor::launch_ns(plan_.cells[cell]); }
 
   /// One launch of every arm, by what was expected and what this cell's own launches took since.
   [[nodiscard]] double visit_ns(std::size_t cell) const {

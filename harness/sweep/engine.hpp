@@ -66,9 +66,10 @@ struct RunOptions {
 
 /// Runs `plan`: candidates (its cells, with each arm) × rounds → launches → rows. First it is calibrated (calibrate()),
 /// with head for all arms: same work, same iterations; a plan that is calibrated already, since the run was cut off
-/// later, is taken as it is. The plan's budget holds for all calls together: calibration gets half of what is left of
-/// it, no trial outlasts it, and time goes to plan.spent. It then cuts rounds (cut_to_budget()), before the first one
-/// and again after each, as the time that they take proves longer or shorter; a cell that is left out is `skipped`.
+/// later, is taken as it is. The plan's budget holds for all calls together: no cell is tried whose rounds would not
+/// fit into what is left, no trial outlasts it, and time goes to plan.spent. It then cuts rounds, or repetitions
+/// (cut_to_budget()), before the first one, and rounds again after each, as the time that they take proves longer or
+/// shorter; a cell that is left out is `skipped`.
 ///
 /// Then the rounds, in which a cell that an arm does not know is skipped there. At the end of a round what was
 /// disturbed (is_disturbed()) is measured again, up to kMostAttempts times in all, with what it is compared with: all

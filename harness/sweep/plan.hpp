@@ -24,9 +24,10 @@ inline constexpr std::uint64_t kMostCells = 100'000;  ///< above it, a plan is t
 /// What is known of a cell once it was tried: found by the engine before the first round and the same in
 /// every round.
 struct Calibration {
-  std::uint32_t iterations = 0;   ///< per repetition
-  std::uint64_t digest = 0;       ///< of the right output
-  std::uint64_t expected_ns = 0;  ///< of one launch, start-up and checks included
+  std::uint32_t iterations = 0;     ///< per repetition
+  std::uint64_t digest = 0;         ///< of the right output
+  std::uint64_t expected_ns = 0;    ///< of one launch, start-up and checks included
+  std::uint64_t repetition_ns = 0;  ///< of which one repetition takes so much; 0: not known
 };
 
 /// What a pitfall's variant asks of the engine.

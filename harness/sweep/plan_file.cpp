@@ -105,6 +105,7 @@ PlannedCell read_cell(const Reader& reader, Pitfalls pitfalls) {
     Calibration calibration;
     calibration.iterations = reader.number<std::uint32_t>("iterations", 1);
     calibration.expected_ns = reader.number<std::uint64_t>("expected_ns", 0);
+    if (reader.has("repetition_ns")) calibration.repetition_ns = reader.number<std::uint64_t>("repetition_ns", 0);
     const std::string digest = reader.text("digest");
     const auto [end, error] = std::from_chars(digest.data(), digest.data() + digest.size(), calibration.digest, 16);
     if (error != std::errc{} || end != digest.data() + digest.size() || digest.size() != 16) {
@@ -191,6 +192,7 @@ std::string format_plan(const Plan& plan, const std::vector<std::pair<std::strin
       cell["iterations"] = planned.calibration->iterations;
       cell["digest"] = fmt::format("{:016x}", planned.calibration->digest);
       cell["expected_ns"] = planned.calibration->expected_ns;
+      if (planned.calibration->repetition_ns != 0) cell["repetition_ns"] = planned.calibration->repetition_ns;
     }
     for (const auto& [key, value] : {std::pair<const char*, std::string_view>{"status", planned.status},
                                      {"message", planned.message},
