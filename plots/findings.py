@@ -190,6 +190,10 @@ def winner(run: results.Run, rows: pd.DataFrame) -> Answer:
         if not stats.paired_ratio(results.by_round(cells[key]), results.by_round(best)).low > 1
     ]
     what = naming.describe_batch(best.iloc[0])
+    if len(order) < 2:
+        return Answer(
+            f"For {what}, only `{label[order[0]]}` was measured: there is nothing to compare it with.{aside}"
+        )
     text = f"For {what}, `{label[order[0]]}` is the fastest of {len(cells)} ways"
     text += f" at {number(results.typical(best, 1e6), unit=' ms')}"
     sequential = strategies.baseline(batch, best.iloc[0])

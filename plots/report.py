@@ -273,6 +273,9 @@ def method(run: results.Run, rows: pd.DataFrame) -> str:
     text = METHOD
     if not run.machine:
         text += page.missing("The machine is unknown: machine.json is missing or unreadable.")
+    if run.disturbance.standing:
+        doubts = "".join(f"<li>{page.escape(one)}</li>" for one in run.disturbance.standing)
+        text += f"<p>What makes every time on this machine doubtful:</p><ul>{doubts}</ul>"
     if facts:
         text += page.html_table(["of", "what", "value"], facts, caption="Plan and machine")
     return text

@@ -68,6 +68,21 @@ TEST(BenchmarkJson, HasAnEntryForEachObservationOfTheArm) {
   EXPECT_EQ(write_benchmark_json(csv, "base", "no JSON", folder.path() + "/b.json"), 1U);
 }
 
+TEST(BenchmarkJson, LeavesOutLaunchesThatWereMeasuredAgain) {
+  const TemporaryFolder folder;
+  const std::string csv = folder.path() + "/o.csv";
+  {
+    ObservationFile file(csv);
+    std::vector<Row> rows{row("sequential", "head", "4000"), row("sequential", "head", "4400")};
+    rows[0]["launch"] = "7";
+    rows[1]["launch"] = "8";
+    file.append(rows);
+  }
+  EXPECT_EQ(write_benchmark_json(csv, "head", "{}", folder.path() + "/b.json", {7}), 1U);
+  std::ifstream stream(folder.path() + "/b.json");
+  EXPECT_DOUBLE_EQ(nlohmann::json::parse(stream).at("benchmarks")[0].at("real_time"), 1100.0);
+}
+
 TEST(BenchmarkJson, WithoutRowsItIsAnEmptyList) {
   const TemporaryFolder folder;
   { const ObservationFile file(folder.path() + "/o.csv"); }

@@ -344,15 +344,18 @@ TEST_F(RunTest, NamesThatAreNoTextStillMakeJson) {
 TEST_F(RunTest, ABudgetLeavesOutWhatDoesNotFitAndSaysSo) {
   write("tiny.toml", kTiny);
   const Result result = program({"run", "tiny.toml", "--out", "runs", "--rounds", "1000", "--budget", "2s"});
-  ASSERT_EQ(result.status, 0) << result.err;
   EXPECT_THAT(result.err, HasSubstr("budget 2 s: "));
   const std::string run = folder_ + "/" + result.out.substr(0, result.out.size() - 1);
   std::map<std::string, std::set<std::string>> rounds;
+  std::size_t left_out = 0;
   for (const Row& row : rows(run)) {
     if (row["status"] == "ok") rounds[row["cell_id"]].insert(row["round"]);
+    left_out += row["message"].starts_with("budget: ");
   }
-  ASSERT_FALSE(rounds.empty());
   for (const auto& [cell, seen] : rounds) EXPECT_LT(seen.size(), 1000U);
+  // On a machine that is busy enough not one launch of a cell fits.
+  EXPECT_EQ(result.status, rounds.empty() ? 2 : 0) << result.err;
+  EXPECT_GT(rounds.size() + left_out, 0U);
 }
 
 TEST_F(RunTest, RowsTellTheWaitPolicyInForce) {

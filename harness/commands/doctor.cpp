@@ -83,7 +83,7 @@ void print(const nlohmann::json& facts) {
   if (find_libomp().empty()) fmt::print("  runtime libomp: not here: libomp.so.5 is not found (Debian: libomp5)\n");
   fmt::print("what makes timings doubtful here\n");
   const auto said = doubts(facts);
-  for (const std::string& doubt : said) fmt::print("  - {}\n", doubt);
+  for (const Doubt& doubt : said) fmt::print("  - {}\n", doubt.text);
   if (said.empty()) fmt::print("  nothing that can be seen\n");
 }
 

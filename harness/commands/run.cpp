@@ -20,6 +20,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <random>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -242,8 +243,16 @@ nlohmann::json look_around(const Plan& plan, nlohmann::json facts, std::chrono::
                                          });
   if (Interrupt::requested()) throw Error("interrupted", ExitStatus::interrupted);
   nlohmann::json before = facts["use"] = facts_of(waited.last);
-  const std::vector<std::string> doubtful = doubts(facts);
-  for (const std::string& doubt : doubtful) say(fmt::format("doubtful: {}", doubt));
+  std::vector<std::string> doubtful;
+  std::vector<std::string> standing;
+  for (Doubt& doubt : doubts(facts)) {
+    if (doubt.of == Doubt::Of::run) say(fmt::format("doubtful: {}", doubt.text));
+    (doubt.of == Doubt::Of::run ? doubtful : standing).push_back(std::move(doubt.text));
+  }
+  if (!standing.empty()) {
+    say(fmt::format("{} thing{} about this machine make{} every time here doubtful: noisefloor doctor tells them",
+                    standing.size(), standing.size() == 1 ? "" : "s", standing.size() == 1 ? "s" : ""));
+  }
   if (!waited.quiet) {
     say(fmt::format("{}: what is measured now may describe the busy machine{}", describe(waited.last),
                     patience > patience.zero() ? ", --wait-quiet has waited in vain"
@@ -252,6 +261,7 @@ nlohmann::json look_around(const Plan& plan, nlohmann::json facts, std::chrono::
   before["waited_seconds"] = std::chrono::duration<double>(waited.time).count();
   before["quiet"] = waited.quiet;
   before["doubts"] = doubtful;
+  before["standing_doubts"] = standing;
   return before;
 }
 
@@ -278,7 +288,9 @@ ExitStatus measure(Session& session, ProcessLauncher& launcher, ProgressStyle st
     replace_file(folder + "/plan.json", format_plan(plan, session.head));
   };
   std::string disturbance;
+  std::set<std::uint64_t> not_counted;
   session.options.disturbed = [&](const RunDisturbance& seen) {
+    not_counted = seen.not_counted();
     nlohmann::json told = seen.facts();
     told["before"] = session.before;
     replace_file(folder + "/disturbance.json",
@@ -293,7 +305,8 @@ ExitStatus measure(Session& session, ProcessLauncher& launcher, ProgressStyle st
       for (const Arm& arm : session.plan.arms) {
         write_benchmark_json(
             folder + "/observations.csv", arm.name, session.machine_json,
-            arm.name == "head" ? folder + "/benchmark.json" : fmt::format("{}/benchmark-{}.json", folder, arm.name));
+            arm.name == "head" ? folder + "/benchmark.json" : fmt::format("{}/benchmark-{}.json", folder, arm.name),
+            not_counted);
       }
     } catch (const Error&) {
       progress.clear();
@@ -630,7 +643,7 @@ Command run_command() {
             {.value = "TIME"}},
            {"--wait-quiet", &RunArguments::wait_quiet,
             fmt::format("Wait so long at most, such as 10m, until others take no more than {:.0f}% of the CPUs",
-                        100 * kRunLimit)},
+                        100 * kBusyShare)},
            {"--resume",
             &RunArguments::resume,
             "Go on with the run in this folder, by the same program on the same machine",

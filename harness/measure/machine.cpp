@@ -367,109 +367,110 @@ nlohmann::json facts_of(const MachineUse& seen) {
           {"load", value(seen.load)}};
 }
 
-std::vector<std::string> doubts(const nlohmann::json& facts) {
-  std::vector<std::string> said;
+std::vector<Doubt> doubts(const nlohmann::json& facts) {
+  std::vector<Doubt> said;
+  const auto add = [&](std::string sentence, Doubt::Of of = Doubt::Of::machine) {
+    said.push_back({std::move(sentence), of});
+  };
   const int workers = facts.at("workers");
   const auto text = [&](const char* path) {
     const json& value = facts.at(json::json_pointer(path));
     return value.is_string() ? value.get<std::string>() : value.dump();
   };
   if (facts.at("virtual_machine").get<bool>()) {
-    said.emplace_back(
-        "This is a virtual machine: neighbours take time (steal_ticks counts what the hypervisor admits). Trust ratios "
+    add("This is a virtual machine: neighbours take time (steal_ticks counts what the hypervisor admits). Trust ratios "
         "of interleaved runs, not absolute times.");
   }
   if (const json& steal = facts.at("steal_percent"); steal.is_number() && steal.get<double>() >= 0.5) {
-    said.emplace_back(
+    add(
         fmt::format("The hypervisor took {:.1f}% of the CPU time since boot. Measure at another hour or on another "
                     "machine; more rounds (--rounds) narrow the intervals.",
                     steal.get<double>()));
   }
   if (const std::string governor = text("/governor"); governor == kUnavailable) {
-    said.emplace_back(
-        "The CPU governor cannot be read: the clock may change during a run, unseen. Compare within rounds only.");
+    add("The CPU governor cannot be read: the clock may change during a run, unseen. Compare within rounds only.");
   } else if (governor != "performance") {
-    said.emplace_back(fmt::format(
+    add(fmt::format(
         "The CPU governor is '{}': set it to 'performance' (cpupower frequency-set -g performance) for steadier times.",
         governor));
   }
   if (text("/boost") == "1") {
-    said.emplace_back(
-        "The CPU may boost its clock, the more the fewer CPUs are busy: one worker looks faster than it is beside "
+    add("The CPU may boost its clock, the more the fewer CPUs are busy: one worker looks faster than it is beside "
         "many. Write 0 into /sys/devices/system/cpu/cpufreq/boost to measure scaling.");
   }
   if (facts.at("topology").value("smt", false)) {
-    said.emplace_back(
-        "Hyper-threads share cores: two workers on one core are not two cores. Choose one CPU of each core with "
+    add("Hyper-threads share cores: two workers on one core are not two cores. Choose one CPU of each core with "
         "taskset, or turn them off (/sys/devices/system/cpu/smt/control).");
   }
   if (facts.at("topology").value("numa_nodes", 1) > 1) {
-    said.emplace_back(fmt::format(
+    add(fmt::format(
         "{} NUMA nodes: memory is near for some workers and far for others. Keep to one node (numactl --cpunodebind=0 "
         "--membind=0), or measure with bind=spread and bind=close.",
         facts.at("topology").value("numa_nodes", 1)));
   }
   if (facts.at("cgroup_quota_cpus").is_number()) {
-    said.emplace_back(
+    add(
         fmt::format("A cgroup quota of {:.2f} CPUs throttles: {} workers are the most that make sense, and even those "
                     "may be stopped for part of each period. Raise the quota, or give whole CPUs (cpuset).",
                     facts.at("cgroup_quota_cpus").get<double>(), workers));
   }
   if (const json& limit = facts.at("memory").at("cgroup_limit_bytes"); limit.is_number()) {
-    said.emplace_back(fmt::format(
+    add(fmt::format(
         "A cgroup limits memory to {:.1f} GB, the page cache included: files beyond it are read from the disk again.",
         limit.get<double>() / 1e9));
   }
   if (workers < 4) {
-    said.emplace_back(fmt::format("Only {} CPU{} here: scaling beyond that cannot be seen.", workers,
-                                  workers == 1 ? " is" : "s are"));
+    add(fmt::format("Only {} CPU{} here: scaling beyond that cannot be seen.", workers,
+                    workers == 1 ? " is" : "s are"));
   }
   const json use = facts.value("use", json::object());
   if (const json others = use.value("others_cpus", json()); others.is_number()) {
     const int cpus = use.value("cpus", 1);
     if (others.get<double>() > kBusyShare * cpus) {
-      said.emplace_back(fmt::format(
-          "Other work took {:.1f} of these {} CPU{} while {:.0f} s were looked at. Wait until it ends (top shows it).",
-          others.get<double>(), cpus, cpus == 1 ? "" : "s", use.value("seconds", 0.0)));
+      add(fmt::format("Other work took {:.1f} of these {} CPU{} while {:.2g} s were looked at. Wait until it ends (top "
+                      "shows it).",
+                      others.get<double>(), cpus, cpus == 1 ? "" : "s", use.value("seconds", 0.0)),
+          Doubt::Of::run);
     }
     if (const json stolen = use.value("stolen_cpus", json());
         stolen.is_number() && stolen.get<double>() > kBusyShare * cpus) {
-      said.emplace_back(
-          fmt::format("The hypervisor took {:.1f} of these {} CPU{} meanwhile. Measure at another hour or on another "
+      add(fmt::format("The hypervisor took {:.1f} of these {} CPU{} meanwhile. Measure at another hour or on another "
                       "machine.",
-                      stolen.get<double>(), cpus, cpus == 1 ? "" : "s"));
+                      stolen.get<double>(), cpus, cpus == 1 ? "" : "s"),
+          Doubt::Of::run);
     }
   } else {
     std::stringstream load(text("/load_average"));
     if (double average = 0; load >> average && average > 0.5 * workers) {
-      said.emplace_back(fmt::format("The load average is {:.2f} with {} CPUs: other work runs. Wait until it ends.",
-                                    average, workers));
+      add(fmt::format("The load average is {:.2f} with {} CPUs: other work runs. Wait until it ends.", average,
+                      workers),
+          Doubt::Of::run);
     }
   }
   if (const std::string clock = text("/clock_source"); clock != "tsc" && clock != "arch_sys_counter") {
-    said.emplace_back(
+    add(
         fmt::format("The clock source is {}: reading the time may cost microseconds and enter the kernel. Where the "
                     "CPU has a steady "
                     "time stamp counter, boot with clocksource=tsc.",
                     clock));
   }
   if (text("/memory/transparent_huge_pages").find("[always]") != std::string::npos) {
-    said.emplace_back(
-        "Transparent huge pages are always given: a run may get them or not, as memory happens to lie. Write madvise "
+    add("Transparent huge pages are always given: a run may get them or not, as memory happens to lie. Write madvise "
         "into "
         "/sys/kernel/mm/transparent_hugepage/enabled.");
   }
   for (const auto& [name, value] : facts.at("environment").items()) {
-    said.emplace_back(fmt::format(
-        "{}={} is set and may change how launches run: unset it, or compare only with runs whose machine.json has it "
-        "too.",
-        name, value.get<std::string>()));
+    add(fmt::format("{}={} is set and may change how launches run: unset it, or compare only with runs whose "
+                    "machine.json has it "
+                    "too.",
+                    name, value.get<std::string>()),
+        Doubt::Of::run);
   }
   if (const json& begins = facts.at("memory").at("write_back_begins_bytes"); begins.is_number()) {
     // An ETL launch writes its corpus in every repetition; what was removed again is not written.
     const double corpus = std::max(facts.at("corpus_bytes").get<double>(), kFullCorpusBytes);
     if (const double bytes = begins.get<double>(); bytes < 2 * corpus) {
-      said.emplace_back(fmt::format(
+      add(fmt::format(
           "Write-back starts at {:.2f} GB of unwritten data, and the largest corpus has {:.2f} GB: outputs are written "
           "to "
           "the disk while they are measured. Measure fewer or shorter files, or raise vm.dirty_background_bytes.",
@@ -477,24 +478,24 @@ std::vector<std::string> doubts(const nlohmann::json& facts) {
     }
   }
   if (text("/corpus_folder").empty()) {
-    said.emplace_back(
-        "There is no place for test signals, and nothing can be measured on files: set NOISEFLOOR_CACHE to a folder.");
+    add("There is no place for test signals, and nothing can be measured on files: set NOISEFLOOR_CACHE to a folder.",
+        Doubt::Of::run);
   }
   if (const std::string type = text("/file_system"); type == "tmpfs" || type == "overlay" || type == "nfs") {
-    said.emplace_back(
+    add(
         fmt::format("Test signals lie on {}: set NOISEFLOOR_CACHE to a folder on a local disk to measure files as they "
                     "usually are.",
                     type));
   }
   if (const std::string reason = text("/hardware_counters/unavailable"); !reason.empty()) {
-    said.emplace_back(fmt::format("Instructions and cycles are not counted: {}. Only times tell.", reason));
+    add(fmt::format("Instructions and cycles are not counted: {}. Only times tell.", reason));
   }
   if (facts.at("build").at("type") != "Release") {
-    said.emplace_back(fmt::format("This is a {} build: measure with the release preset.", text("/build/type")));
+    add(fmt::format("This is a {} build: measure with the release preset.", text("/build/type")), Doubt::Of::run);
   }
   if (facts.at("build").at("dirty").get<bool>()) {
-    said.emplace_back(
-        "The program was built from changed files: its commit does not tell what it does. Commit, and build again.");
+    add("The program was built from changed files: its commit does not tell what it does. Commit, and build again.",
+        Doubt::Of::run);
   }
   return said;
 }

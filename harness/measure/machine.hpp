@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -30,11 +31,22 @@ std::string build_id();
 /// where unknown.
 nlohmann::json facts_of(const MachineUse& seen);
 
-/// Others take more than this share of the CPUs' time: the machine is not idle.
+/// Others take more than this share of the CPUs' time: the machine is not idle, and a run whose launches had them
+/// beside them is called busy.
 inline constexpr double kBusyShare = 0.05;
 
-/// What makes timings doubtful here, and what to do about it: one sentence each. `facts` may hold facts_of() as "use":
-/// it then tells of other work, else the load average does.
-std::vector<std::string> doubts(const nlohmann::json& facts);
+/// What makes timings doubtful, and what to do about it, in a sentence.
+struct Doubt {
+  enum class Of : std::uint8_t {
+    machine,  ///< true of every run on this machine as it is set up
+    run,      ///< of what happens now: other work, the environment, this build
+  };
+  std::string text;
+  Of of;
+};
+
+/// What makes timings doubtful here. `facts` may hold facts_of() as "use": it then tells of other work, else the load
+/// average does.
+std::vector<Doubt> doubts(const nlohmann::json& facts);
 
 }  // namespace noisefloor

@@ -42,7 +42,7 @@ double taken_share(const MachineUse& seen) noexcept {
 }
 
 std::string describe(const MachineUse& seen) {
-  if (taken_share(seen) <= kRunLimit) return {};
+  if (taken_share(seen) <= kBusyShare) return {};
   return taken(seen.others_cpus.value_or(0), seen.stolen_cpus.value_or(0), seen.cpus, "takes");
 }
 
@@ -92,7 +92,7 @@ nlohmann::json RunDisturbance::facts() const {
   const auto others = others_cpus();
   return {{"schema", 1},
           {"launch_limit", kLaunchLimit},
-          {"run_limit", kRunLimit},
+          {"run_limit", kBusyShare},
           {"cpus", cpus_},
           {"others_cpus", others ? nlohmann::json(*others) : nlohmann::json()},
           {"stolen_cpus", stolen_cpus()},

@@ -20,8 +20,6 @@ namespace noisefloor {
 
 /// A launch is disturbed when it wanted and did not get CPU time worth more than this share of its timed part.
 inline constexpr double kLaunchLimit = 0.05;
-/// A run is called busy when others took more than this share of the CPUs' time while its launches were timed.
-inline constexpr double kRunLimit = kBusyShare;
 /// How often a cell is launched in a round at most: once, and again where that was disturbed or overran.
 inline constexpr int kMostAttempts = 3;
 
@@ -46,7 +44,7 @@ struct Attempt {
 /// The share of the CPUs' time that was not there for us; 0 where it is not known.
 [[nodiscard]] double taken_share(const MachineUse& seen) noexcept;
 
-/// "other work takes 0.9 of these 2 CPUs"; empty where that is within kRunLimit.
+/// "other work takes 0.9 of these 2 CPUs"; empty where that is within kBusyShare.
 [[nodiscard]] std::string describe(const MachineUse& seen);
 
 /// What a run tells of its disturbance.
@@ -64,7 +62,7 @@ class RunDisturbance {
   [[nodiscard]] double stolen_cpus() const noexcept;
   /// Share of the CPUs' time; 0 where it is not known.
   [[nodiscard]] double share() const noexcept;
-  [[nodiscard]] bool busy() const noexcept { return share() > kRunLimit; }
+  [[nodiscard]] bool busy() const noexcept { return share() > kBusyShare; }
   [[nodiscard]] std::uint64_t disturbed() const noexcept { return disturbed_; }  ///< launches
   [[nodiscard]] std::uint64_t again() const noexcept { return again_; }          ///< launches that were later attempts
   [[nodiscard]] const std::set<std::uint64_t>& not_counted() const noexcept { return not_counted_; }

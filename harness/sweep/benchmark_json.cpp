@@ -60,7 +60,7 @@ json context(std::string_view machine_json) {
 }  // namespace
 
 std::size_t write_benchmark_json(const std::string& csv_path, std::string_view arm, std::string_view machine_json,
-                                 const std::string& json_path) {
+                                 const std::string& json_path, const std::set<std::uint64_t>& not_counted) {
   std::ifstream file(csv_path, std::ios::binary);
   std::string line;
   if (!std::getline(file, line)) throw Error(fmt::format("cannot read {}: {}", csv_path, std::strerror(errno)));
@@ -74,6 +74,7 @@ std::size_t write_benchmark_json(const std::string& csv_path, std::string_view a
   while (std::getline(file, line)) {
     const Row row = csv_row(header, line);
     if (row["arm"] != arm || row["status"] == "skipped") continue;
+    if (not_counted.count(number(row["launch"])) != 0) continue;
     const std::string name = name_of(row);
     const auto place = seen.try_emplace(name, Seen{seen.size(), 0}).first;
     json entry = {{"name", name},

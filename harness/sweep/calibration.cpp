@@ -104,7 +104,8 @@ class Calibrator {
         conclude(planned, *needs[i].oracle, needs[i].granularity, *needs[i].own);
       }
       if (!planned.status.empty()) continue;
-      const double each = short_launch_ns(planned) > 0 ? short_launch_ns(planned) : launch_ns(planned);
+      const double shorter = plan_.arms.size() == 1 ? short_launch_ns(planned) : 0;
+      const double each = shorter > 0 ? shorter : launch_ns(planned);
       rounds_ns += each * std::min(planned.rounds, kLeastRounds) * static_cast<double>(plan_.arms.size());
     }
     progress_.update("calibrating", tries_.size(), tries_.size(), nanoseconds(0));

@@ -189,8 +189,8 @@ class Engine {
     std::vector<CellCost> cells = costs(plan_);
     for (std::size_t i = 0; i < cells.size(); ++i) {
       cells[i].launch_ns = is_active(i) ? visit_ns(i) : 0;
-      cells[i].short_ns =
-          is_active(i) && round == 0 ? short_launch_ns(plan_.cells[i]) * static_cast<double>(plan_.arms.size()) : 0;
+      // Builds are compared by what their launches hold: as many repetitions in every session.
+      if (is_active(i) && plan_.arms.size() == 1) cells[i].short_ns = short_launch_ns(plan_.cells[i]);
       cells[i].rounds = asked_[i];
     }
     const double left_ns = static_cast<double>((*plan_.budget - elapsed()).count());

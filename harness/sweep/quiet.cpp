@@ -11,7 +11,7 @@ Waited wait_until_quiet(const std::function<MachineUse()>& look, std::chrono::na
     Waited waited;
     waited.last = look();
     waited.time = clock() - start;
-    waited.quiet = taken_share(waited.last) <= kRunLimit;
+    waited.quiet = taken_share(waited.last) <= kBusyShare;
     if (waited.quiet || waited.time >= patience || !waiting(waited.last)) return waited;
   }
 }

@@ -14,10 +14,10 @@ namespace noisefloor {
 struct Waited {
   MachineUse last;
   std::chrono::nanoseconds time{};
-  bool quiet = false;  ///< others took no more than kRunLimit, or nothing is known of them
+  bool quiet = false;  ///< others took no more than kBusyShare, or nothing is known of them
 };
 
-/// Looks once, and again while others take more than kRunLimit and `patience` is not over. `waiting` is called with
+/// Looks once, and again while others take more than kBusyShare and `patience` is not over. `waiting` is called with
 /// what was seen before every further look; where it returns false, the waiting ends.
 Waited wait_until_quiet(const std::function<MachineUse()>& look, std::chrono::nanoseconds patience, const Clock& clock,
                         const std::function<bool(const MachineUse&)>& waiting);

@@ -14,6 +14,7 @@ from typing import Any, Final
 class Disturbance:
     """`is_known` is false for runs of older programs. Shares are of the launch's wall time (`launch_limit`) and of the
     CPUs' time (`run_limit`); `taken` is how many CPUs other work and the hypervisor took on average, None where it is not known.
+    `doubts` are those of this run, `standing` those of the machine, whatever runs on it.
     `not_counted`: launches, as in the column of that name, that were measured again for being disturbed."""
 
     is_known: bool = False
@@ -28,6 +29,7 @@ class Disturbance:
     again: int = 0
     not_counted: frozenset[str] = frozenset()
     doubts: tuple[str, ...] = ()
+    standing: tuple[str, ...] = ()
 
     @property
     def why(self) -> str:
@@ -58,4 +60,5 @@ def parse(facts: Mapping[str, Any]) -> Disturbance:
         again=int(facts["again"]),
         not_counted=frozenset(str(one) for one in facts.get("not_counted") or []),
         doubts=tuple(str(one) for one in before.get("doubts") or []),
+        standing=tuple(str(one) for one in before.get("standing_doubts") or []),
     )

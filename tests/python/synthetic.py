@@ -246,7 +246,7 @@ def disturb(folder: Path, **facts: Any) -> None:
         "disturbed": 60,
         "again": 7,
     }
-    record["before"] = {"doubts": ["the load is 2.1"]}
+    record["before"] = {"doubts": ["the load is 2.1"], "standing_doubts": ["This is a virtual machine."]}
     record["not_counted"] = []
     record.update(facts)
     (folder / "disturbance.json").write_text(json.dumps(record), encoding="utf-8")

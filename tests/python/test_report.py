@@ -496,6 +496,8 @@ class Verdict(Folder):
         )
         self.assertLess(text.index(opening), text.index("id=verdict"))
         self.assertIn("Before the run: the load is 2.1", text)
+        self.assertNotIn("virtual machine", text.partition("id=verdict")[0])
+        self.assertIn("<li>This is a virtual machine.</li>", text)
         captions = re.findall(r"<figcaption>(.*?)</figcaption>", text, re.S)
         self.assertTrue(captions and all(opening.partition(":")[0] + "." in caption for caption in captions))
 
