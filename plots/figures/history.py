@@ -1,4 +1,4 @@
-"""The history's figure: each cell's time over the sessions, as a chain of ratios, with its changes of level.
+"""The history's figure: each cell's time over the sessions, against their anchor, with its changes of level.
 
 SPDX-License-Identifier: MIT
 """
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from plots import layout, style
 
 from scripts.lib import verdicts
-from scripts.lib.history import Entry, Point, Shift, by_cell, chain, shifts
+from scripts.lib.history import ALPHA, LOOKS, Entry, Point, Shift, by_cell, shifts, tracks
 
 SLOWER: Final = "#D55E00"
 FASTER: Final = "#0072B2"
@@ -30,10 +30,10 @@ def draw(entries: Sequence[Entry]) -> Figure:
     figure = layout.new_figure()
     grid = layout.panels(
         figure,
-        f"Time over {len(stamps)} sessions, against each chain's first base",
-        "Each point is a session: its head's time as the chain of ratios head / base since the first base, with the 95% "
-        "interval of its own ratio. Dashed: a change of level of at least 1% (E-divisive, permutation test at 5%), named by "
-        f"the first commit that has it; an open gap starts a chain anew. Machine {entries[0].machine_id}.",
+        f"Time over {len(stamps)} sessions, against their anchor",
+        "Each point is a session: its head's time over that of its anchor, with the 95% interval. Dashed: a change of level of "
+        f"at least 1%, named by the first commit that has it; {ALPHA:.0%} of unchanged cells show one in {LOOKS} sessions at "
+        f"most. Lines join sessions with one anchor. Machine {entries[0].machine_id}.",
         [0.9] * rows,
         left=0.75,
         right=0.25,
@@ -42,7 +42,7 @@ def draw(entries: Sequence[Entry]) -> Figure:
     )
     for i, (name, lines) in enumerate(zip(names, cells.values())):
         axes = figure.add_subplot(grid[i // COLUMNS, i % COLUMNS])
-        points = chain(lines)
+        points = tracks(lines)
         _panel(axes, name, points, shifts(points), stamps)
     return figure
 

@@ -1,10 +1,11 @@
-"""The trend over commits: keeps the gate's sessions, chains their ratios and finds where they change.
+"""The trend over commits: keeps the gate's sessions, and finds where the time against one anchor changes.
 
 SPDX-License-Identifier: MIT
 """
 
 from __future__ import annotations
 
+import collections
 import csv
 import fcntl
 import math
@@ -16,6 +17,7 @@ from typing import Final
 
 
 import numpy as np
+import scipy.stats
 
 
 from scripts.lib import stats, verdicts
@@ -38,7 +40,16 @@ COLUMNS: Final = (
     "session",
 )
 SCHEMA: Final = 1
-LEAST: Final = 3  # sessions before and after a change
+LOOKS: Final = (
+    365  # nightly ones, over which a cell that does not change is alarmed with a probability of ALPHA at most
+)
+ALPHA: Final = 0.05
+LEAST: Final = 8  # sessions that must lie before a change
+# Looked at are so many of the last sessions, of which the second number counts, the smallest deviation being the first; the
+# third is by how much the variance of that exceeds the mean's. The windows overlap: they share the allowance of two.
+WINDOWS: Final = ((2, 1, 1.2), (3, 2, 1.4), (5, 3, 1.5), (8, 4, 1.5))
+# What the sessions' own intervals say of their error weighs as much as the scatter of so many sessions.
+TOLD: Final = 10
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Point:
-    """A session on the chain: ln(time / time at the chain's first base), with the interval of its own ratio."""
+    """A session: ln(time / time at its anchor), with its interval and standard error (nan if it had no interval). All of a
+    segment have one anchor."""
 
     utc: str
     head: str
@@ -70,17 +82,21 @@ class Point:
     high: float
     segment: int
 
+    @property
+    def error(self) -> float:
+        return (self.high - self.low) / (2 * 1.96)
+
 
 @dataclass(frozen=True)
 class Shift:
     """A change between two commits: the last one before it and the first one after it; a fraction (0.03: 3%
-    slower from then on); `p` of the permutation test."""
+    slower from then on). `sessions`: how many of them had the change when it was seen first."""
 
     before: str
     after: str
     index: int
     effect: float
-    p: float
+    sessions: int
 
 
 def append(
@@ -152,40 +168,61 @@ def read(path: Path) -> list[Entry]:
     return entries
 
 
-def chain(entries: Sequence[Entry]) -> list[Point]:
-    """The sessions of one cell as levels. A session whose base was measured before goes on from that commit's
-    level (the median of its own sessions); one whose base is unknown starts a new segment at 0."""
-    levels: dict[str, list[float]] = {}
+def tracks(entries: Sequence[Entry]) -> list[Point]:
+    """The sessions of one cell, as they came. Those with one base, their anchor, make a segment: each carries its own error
+    and no other's. Ratios against different commits are not multiplied, since their errors would add up to a random walk.
+    """
     segments: dict[str, int] = {}
-    count = 0
     points = []
     for entry in sorted(entries, key=lambda one: one.utc):
-        if entry.base not in levels:
-            levels[entry.base], segments[entry.base] = [0.0], count
-            count += 1
-        start, segment = float(np.median(levels[entry.base])), segments[entry.base]
-        level = start + math.log(entry.ratio)
-        if entry.head not in levels or segments[entry.head] != segment:
-            levels[entry.head], segments[entry.head] = [], segment
-        levels[entry.head].append(level)
-        low, high = (start + math.log(bound) if bound > 0 else math.nan for bound in (entry.low, entry.high))
-        points.append(Point(entry.utc, entry.head, level, low, high, segment))
+        segment = segments.setdefault(entry.base, len(segments))
+        low, high = (math.log(bound) if bound > 0 else math.nan for bound in (entry.low, entry.high))
+        points.append(Point(entry.utc, entry.head, math.log(entry.ratio), low, high, segment))
     return points
 
 
-def shifts(points: Sequence[Point], *, margin: float = stats.GATE_MARGIN, alpha: float = 0.05) -> list[Shift]:
-    """Where the chain changes its level by at least the margin, for good: E-divisive within each segment."""
+def shifts(points: Sequence[Point], *, margin: float = stats.GATE_MARGIN) -> list[Shift]:
+    """Where the level changes by at least the margin, for good, as seen by one look after every session: the last few all
+    lie on one side of what came before, further than chance puts them in any of LOOKS looks. Student's t is taken for a
+    session's level, which is a median over its rounds. After a change, what came before it is forgotten."""
     found = []
     for segment in sorted({point.segment for point in points}):
         places = [i for i, point in enumerate(points) if point.segment == segment]
-        values = [points[i].level for i in places]
-        ps = {point.index: point.p for point in stats.e_divisive(values, alpha=alpha, least=LEAST)}
-        bounds = [0, *ps, len(values)]
-        for first, at, last in zip(bounds, bounds[1:], bounds[2:]):
-            step = float(np.median(values[at:last]) - np.median(values[first:at]))
-            if abs(step) >= math.log1p(margin):
-                before, after = points[places[at - 1]], points[places[at]]
-                found.append(Shift(before.head, after.head, places[at], math.expm1(step), ps[at]))
+        for first, at, last in _steps([points[i] for i in places], math.log1p(margin)):
+            levels = np.array([points[i].level for i in places[first:last]])
+            step = float(np.median(levels[at - first :]) - np.median(levels[: at - first]))
+            before, after = points[places[at - 1]], points[places[at]]
+            found.append(Shift(before.head, after.head, places[at], math.expm1(step), last - at))
+    return found
+
+
+def _steps(points: Sequence[Point], margin: float) -> list[tuple[int, int, int]]:
+    """For each change: where what is known before it begins, its first session, and the end of those that showed it."""
+    limit = ALPHA / LOOKS / 2 / 2  # both directions
+    level = np.array([point.level for point in points])
+    error = np.array([point.error for point in points])
+    start = 0
+    found = []
+    for end in range(1, len(points) + 1):
+        for window, counts, wider in WINDOWS:
+            at = end - window
+            known = at - start
+            if known < LEAST:
+                continue
+            before, after = level[start:at], level[at:end]
+            away = after - before.mean()
+            if not (np.all(away > 0) or np.all(away < 0)):
+                continue
+            step = float(np.sort(np.abs(away))[counts - 1])
+            told = float(np.nanmedian(error[start:at])) if np.any(np.isfinite(error[start:at])) else 0.0
+            weight = TOLD if told > 0 else 0
+            degrees = weight + known - 1
+            variance = (weight * told**2 + known * float(before.var())) / degrees
+            unit = math.sqrt(variance * (wider / window + 1 / known))
+            if step >= margin and (unit == 0 or scipy.stats.t.sf(step / unit, degrees) < limit):
+                found.append((start, at, end))
+                start = at
+                break
     return found
 
 
@@ -205,19 +242,26 @@ def text_report(entries: Sequence[Entry]) -> str:
     text = [
         f"{sessions} sessions, {len(cells)} cells, machine {entries[0].machine_id if entries else 'unknown'}"
     ]
+    found = False
     for name, lines in zip(names, cells.values()):
-        points = chain(lines)
-        for shift in shifts(points):
+        for shift in shifts(tracks(lines)):
+            found = True
             word = "slower" if shift.effect > 0 else "faster"
             text.append(
-                f"{name}: {abs(shift.effect):.1%} {word} from {shift.after[:12]} on (p = {shift.p:.3f}); the change lies "
-                f"in {shift.before[:12]}..{shift.after[:12]}"
+                f"{name}: {abs(shift.effect):.1%} {word} from {shift.after[:12]} on, seen in {shift.sessions} sessions; the "
+                f"change lies in {shift.before[:12]}..{shift.after[:12]}"
             )
-    if len(text) == 1:
+    if not found:
         text.append("no change of level was found")
-    else:
+    text.append(f"over {LOOKS} sessions {ALPHA:.0%} of cells that do not change show a change at most")
+    bases = collections.Counter(
+        entry.base for entry in {(one.utc, one.head): one for one in entries}.values()
+    )
+    few = sum(count for count in bases.values() if count <= LEAST)
+    if few:
         text.append(
-            f"each cell is searched at 5%: of {len(cells)} cells without a change, {0.05 * len(cells):.1f} would show one"
+            f"{few} of {sessions} sessions have an anchor of their own, with {LEAST} sessions at most: no change can be seen in "
+            "them; measure each against `scripts/history --anchor`"
         )
     return "\n".join(text) + "\n"
 

@@ -5,7 +5,6 @@ SPDX-License-Identifier: MIT
 
 from __future__ import annotations
 
-import itertools
 import math
 import unittest
 
@@ -48,59 +47,6 @@ class HodgesLehmann(unittest.TestCase):
     def test_few_values_have_no_interval(self) -> None:
         self.assertTrue(math.isnan(stats.hodges_lehmann([1, 2], range(9)).low))
         self.assertEqual(stats.hodges_lehmann([], [1]).n, 0)
-
-
-class EDivisive(unittest.TestCase):
-    def test_it_finds_the_changes_where_they_are(self) -> None:
-        generator = np.random.default_rng(13)
-        series = generator.normal(0, 0.01, 60)
-        series[20:] += 0.05
-        series[45:] -= 0.04
-        found = stats.e_divisive(series)
-        self.assertEqual([point.index for point in found], [20, 45])
-        self.assertTrue(all(point.p < 0.05 for point in found))
-
-    def test_a_change_of_spread_is_a_change(self) -> None:
-        generator = np.random.default_rng(14)
-        series = np.concatenate([generator.normal(0, 0.1, 60), generator.normal(0, 3, 60)])
-        found = stats.e_divisive(series, least=10)
-        self.assertEqual(len(found), 1)
-        self.assertAlmostEqual(found[0].index, 60, delta=4)
-
-    def test_series_without_a_change_show_one_as_often_as_alpha_says(self) -> None:
-        generator = np.random.default_rng(15)
-        false = sum(
-            bool(stats.e_divisive(generator.standard_t(4, 25), permutations=99, seed=i)) for i in range(150)
-        )
-        self.assertLess(stats.wilson_interval(false, 150)[0], 0.05)
-        self.assertLess(false, 16)
-
-    def test_the_statistic_is_the_definition(self) -> None:
-        generator = np.random.default_rng(16)
-        x = generator.normal(0, 1, 14)
-
-        def energy(k: int) -> float:
-            a, b = x[:k], x[k:]
-            n, m = len(a), len(b)
-            between = 2 / (n * m) * sum(abs(p - q) for p in a for q in b)
-            within = [
-                math.comb(len(part), 2) ** -1 * sum(abs(p - q) for p, q in itertools.combinations(part, 2))
-                for part in (a, b)
-            ]
-            return float(n * m / (n + m) * (between - sum(within)))
-
-        best = max(range(3, 12), key=energy)
-        statistic, place = stats._best_split(x, [0, 14], 3)
-        self.assertEqual(place, best)
-        self.assertAlmostEqual(statistic, energy(best))
-
-    def test_short_series_have_none_and_bad_ones_are_refused(self) -> None:
-        self.assertEqual(stats.e_divisive([0] * 4 + [9] * 5), [])
-        self.assertEqual(stats.e_divisive([]), [])
-        with self.assertRaisesRegex(ValueError, "finite"):
-            stats.e_divisive([0.0, math.inf])
-        with self.assertRaisesRegex(ValueError, "2 values"):
-            stats.e_divisive([0.0], least=1)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,9 @@ import unittest
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from plots.figures import history as figure
 from plots import style
 from scripts import history
@@ -112,42 +115,70 @@ class Chains(Folder):
             utc, "m", base, head, "c", "workload=spin", ratio, ratio / 1.01, ratio * 1.01, 18, "OK", "OK"
         )
 
-    def test_ratios_multiply_along_the_commits(self) -> None:
-        points = library.chain(
+    def test_sessions_with_one_anchor_make_a_segment(self) -> None:
+        points = library.tracks(
             [self.entry(1, "a", "b", 1.1), self.entry(2, "b", "c", 1.2), self.entry(3, "a", "d", 0.9)]
         )
-        self.assertEqual([point.segment for point in points], [0, 0, 0])
-        for point, expected in zip(points, (1.1, 1.32, 0.9)):
+        self.assertEqual([point.segment for point in points], [0, 1, 0])
+        for point, expected in zip(points, (1.1, 1.2, 0.9)):
             self.assertAlmostEqual(math.exp(point.level), expected)
-        self.assertAlmostEqual(math.exp(points[1].low), 1.32 / 1.01)
+        self.assertAlmostEqual(math.exp(points[1].low), 1.2 / 1.01)
 
-    def test_a_base_that_nobody_measured_starts_anew(self) -> None:
-        points = library.chain([self.entry(1, "a", "b", 1.1), self.entry(2, "x", "c", 1.2)])
-        self.assertEqual([point.segment for point in points], [0, 1])
-        self.assertAlmostEqual(math.exp(points[1].level), 1.2)
+    def test_sessions_each_against_the_commit_before_tell_of_no_change_and_say_so(self) -> None:
+        entries = [self.entry(1 + i, f"c{i}", f"c{i + 1}", 1.05) for i in range(20)]
+        found = library.text_report(entries)
+        self.assertIn("no change of level was found", found)
+        self.assertIn("20 of 20 sessions have an anchor of their own", found)
+
+    def test_over_a_year_of_looks_few_cells_that_do_not_change_are_alarmed(self) -> None:
+        generator = np.random.default_rng(17)
+        alarmed = 0
+        for _ in range(80):
+            levels = 0.007 * generator.standard_normal(365)
+            alarmed += bool(library.shifts(self.points(levels, 0.007)))
+        # 5% is promised: more than 10 of 80 are seen in 1% of such tests.
+        self.assertLessEqual(alarmed, 10)
+
+    def test_a_step_of_three_percent_is_found_within_three_sessions(self) -> None:
+        generator = np.random.default_rng(18)
+        found = 0
+        error = 0.03 * 1.02 / math.sqrt(18)  # of a session whose rounds have a sigma of 3%
+        for _ in range(100):
+            levels = error * generator.standard_normal(63)
+            levels[60:] += math.log(1.03)
+            found += any(57 < shift.index <= 61 for shift in library.shifts(self.points(levels, error)))
+        self.assertGreaterEqual(found, 85)
+
+    def points(self, levels: npt.NDArray[np.float64], error: float) -> list[library.Point]:
+        return [
+            library.Point(
+                f"{i:04}", f"c{i}", float(level), float(level) - 1.96 * error, float(level) + 1.96 * error, 0
+            )
+            for i, level in enumerate(levels)
+        ]
 
     def test_a_change_is_named_by_the_commits_around_it(self) -> None:
         path = self.nights([0.0] * 9 + [math.log(1.05)] * 8)
         found = library.text_report(library.read(path))
         self.assertRegex(
-            found, r"task_size 1: (4\.[89]|5\.[012])% slower from commit09 on .* in commit08\.\.commit09"
+            found, r"task_size 1: (4\.[89]|5\.[012])% slower from commit09 on, .* in commit08\.\.commit09"
         )
-        self.assertEqual(found.count(" on (p = "), 1)
+        self.assertEqual(found.count(" on, seen in "), 1)
 
     def test_changes_below_the_margin_and_quiet_chains_are_none(self) -> None:
         path = self.nights([0.0] * 9 + [math.log(1.006)] * 8, noise=0.0005)
         self.assertIn("no change of level was found", library.text_report(library.read(path)))
 
     def test_the_figure_names_the_commit_and_draws_every_session(self) -> None:
-        entries = library.read(self.nights([0.0] * 6 + [math.log(0.95)] * 6))
+        entries = library.read(self.nights([0.0] * 9 + [math.log(0.95)] * 6))
         with style.settings():
             drawn = figure.draw(entries)
         texts = " ".join(
             text.get_text() for text in drawn.findobj(lambda artist: hasattr(artist, "get_text"))
         )
-        self.assertRegex(texts, r"▼ -[45]\.\d% commit06")
+        self.assertRegex(texts, r"▼ -[45]\.\d% commit09")
         self.assertEqual(len(drawn.axes), 2)
-        self.assertEqual(len(drawn.axes[0].containers[0].lines[0].get_xdata()), 12)
+        self.assertEqual(len(drawn.axes[0].containers[0].lines[0].get_xdata()), 15)
 
     def test_the_program_prints_and_draws_or_says_why_not(self) -> None:
         self.assertEqual(self.run_main(self.folder)[0], 2)
