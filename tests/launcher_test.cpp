@@ -195,7 +195,7 @@ TEST_F(LauncherTest, WhatALaunchLeavesBehindIsGoneBeforeTheNextOne) {
       "cat good.csv");
   EXPECT_EQ(outcome.end, LaunchEnd::finished) << outcome.message;
   EXPECT_TRUE(gone("left"));
-  EXPECT_GE(outcome.duration, ProcessLauncher::kGrace) << "it was given time to end by itself";
+  EXPECT_GE(outcome.duration, ChildRunner::kGrace) << "it was given time to end by itself";
 }
 
 TEST_F(LauncherTest, ChildrenFromBeforeAreLeftAlone) {

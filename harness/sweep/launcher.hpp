@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <csignal>
 #include <cstddef>
@@ -11,9 +9,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
+#include "harness/base/child.hpp"
 #include "harness/base/unique_fd.hpp"
 #include "harness/measure/columns.hpp"
 #include "harness/measure/launch.hpp"
@@ -25,7 +23,7 @@ struct LaunchRequest {
   LaunchOptions options;
   std::string program = {};       ///< an arm's; empty: the launcher's own
   std::size_t padding_bytes = 0;  ///< added to the environment: layout differs per launch
-  std::chrono::nanoseconds deadline = std::chrono::seconds(10);  ///< then it is ended: ProcessLauncher::kFarewell
+  std::chrono::nanoseconds deadline = std::chrono::seconds(10);  ///< then it is ended: ChildRunner::kFarewell
 };
 
 enum class LaunchEnd : std::uint8_t {
@@ -59,9 +57,7 @@ class Launcher {
 /// `repetitions` rows nor a single skipped one.
 std::vector<Row> parse_rows(std::string_view output, int repetitions);
 
-/// Starts `program`, or that of the request, with launch_arguments(), in a process group of its own, standard input
-/// empty. The calling process becomes the reaper of orphaned descendants; children that it had before are left alone.
-/// A launch dies with the thread that started it.
+/// Starts `program`, or that of the request, with launch_arguments(), as a ChildRunner does.
 class ProcessLauncher : public Launcher {
  public:
   /// `interrupt_fd`: readable once the run shall stop (Interrupt::fd()), or -1.
@@ -69,18 +65,9 @@ class ProcessLauncher : public Launcher {
 
   LaunchOutcome launch(const LaunchRequest& request) override;
 
-  /// How long a launch that shall end may take for that after SIGTERM before it is killed: mpirun ends its ranks and
-  /// removes their files.
-  static constexpr std::chrono::milliseconds kFarewell{1500};
-  /// How long what a launch leaves behind may take to end by itself before it is killed.
-  static constexpr std::chrono::seconds kGrace{2};
-
  private:
-  void settle(pid_t group, std::chrono::nanoseconds grace);
-
   std::string program_;
-  int interrupt_fd_;
-  std::unordered_set<pid_t> foreign_;  ///< children that are not ours
+  ChildRunner children_;
 };
 
 /// While it lives, SIGINT, SIGTERM and SIGHUP ask for an orderly stop instead of ending the process, and a
