@@ -97,26 +97,33 @@ Confirmation plan_confirmation(std::span<const CellRounds> cells, double afforda
   return plan;
 }
 
-double smallest_visible(double sigma, std::size_t screen_rounds, std::size_t confirm_rounds, std::size_t flagged,
-                        const GateRules& rules) {
+double power(double change, double sigma, std::size_t screen_rounds, std::size_t confirm_rounds, std::size_t flagged,
+             const GateRules& rules) {
   if (screen_rounds < kLeastValues || confirm_rounds < least_confirm_rounds(flagged, rules) || !std::isfinite(sigma)) {
-    return kInfinity;
+    return 0;
   }
   const double margin = std::log1p(rules.margin);
-  if (sigma <= 0) return rules.margin;
+  const double shift = std::log1p(change);
+  if (sigma <= 0) return shift >= margin ? 1 : 0;
   const double cells = static_cast<double>(std::max<std::size_t>(flagged, 1));
   const double to_flag = -normal_quantile(rules.screen_alpha) * standard_error(sigma, screen_rounds);
   const double to_confirm =
       std::max(margin, -normal_quantile(rules.alpha / cells) * standard_error(sigma, confirm_rounds));
-  const auto power = [&](double shift) {
-    return normal_cdf((shift - to_flag) / standard_error(sigma, screen_rounds)) *
-           normal_cdf((shift - to_confirm) / standard_error(sigma, confirm_rounds));
+  return normal_cdf((shift - to_flag) / standard_error(sigma, screen_rounds)) *
+         normal_cdf((shift - to_confirm) / standard_error(sigma, confirm_rounds));
+}
+
+double smallest_visible(double sigma, std::size_t screen_rounds, std::size_t confirm_rounds, std::size_t flagged,
+                        const GateRules& rules) {
+  const auto seen = [&](double shift) {
+    return power(std::expm1(shift), sigma, screen_rounds, confirm_rounds, flagged, rules) >= kPower;
   };
   double low = 0;
-  double high = to_flag + to_confirm + 10 * standard_error(sigma, std::min(screen_rounds, confirm_rounds));
+  double high = std::log1p(rules.margin) + 20 * std::max(sigma, 0.0);
+  if (!seen(high)) return kInfinity;
   for (int i = 0; i < 60; ++i) {
     const double middle = (low + high) / 2;
-    (power(middle) < kPower ? low : high) = middle;
+    (seen(middle) ? high : low) = middle;
   }
   return std::expm1(high);
 }
@@ -173,8 +180,9 @@ std::vector<Judged> judge(std::span<const CellRounds> cells, const GateRules& ru
     Judged judged{Verdict::ok, changes[i], fresh ? corrected[k] : screened[i].p, direction != 0, {}};
     Change& change = judged.change;
     const std::size_t others = confirmed.size() + (fresh ? 0 : 1);
-    change.smallest_visible = smallest_visible(change.sigma, cells[i].screened.size(),
-                                               fresh ? change.rounds : rules.confirm_rounds, others, rules);
+    const std::size_t planned = cells[i].confirm_rounds > 0 ? cells[i].confirm_rounds : rules.confirm_rounds;
+    change.smallest_visible =
+        smallest_visible(change.sigma, cells[i].screened.size(), fresh ? change.rounds : planned, others, rules);
     const bool convicted = fresh && judged.p < rules.alpha;
     // Not even rounds that all go one way would have been enough, whatever became of the other cells.
     const bool hopeless = fresh && !convicted &&

@@ -26,7 +26,8 @@ struct GateRules {
 struct CellRounds {
   std::vector<double> screened = {};
   std::vector<double> confirmed = {};
-  double sees = 0.05;  ///< the change that this cell is asked to see
+  double sees = 0.05;              ///< the change that this cell is asked to see
+  std::size_t confirm_rounds = 0;  ///< it would have got, were it flagged; 0: those of the rules
 };
 
 enum class Verdict {
@@ -79,10 +80,13 @@ struct Confirmation {
 /// for, but never fewer than least_confirm_rounds(): else those cells are left out whose screen was least clear.
 Confirmation plan_confirmation(std::span<const CellRounds> cells, double affordable, const GateRules& rules);
 
-/// The smallest change that a session finds in 80% of cases in a cell of this `sigma`: its screen must flag it, and
-/// `confirm_rounds` fresh rounds must confirm it among `flagged` cells and lie above the margin. Normal noise is
-/// assumed for the power alone, never for a verdict: the signed-rank test's standard error of a shift is
-/// sqrt(pi / 3) · sigma / sqrt(n).
+/// How probably a session finds a `change` in a cell of this `sigma`: its screen must flag it, and `confirm_rounds`
+/// fresh rounds must confirm it among `flagged` cells and lie above the margin. Normal noise is assumed for the power
+/// alone, never for a verdict: the signed-rank test's standard error of a shift is sqrt(pi / 3) · sigma / sqrt(n).
+double power(double change, double sigma, std::size_t screen_rounds, std::size_t confirm_rounds, std::size_t flagged,
+             const GateRules& rules);
+
+/// The smallest change that a session finds in 80% of cases: that with a power() of so much.
 double smallest_visible(double sigma, std::size_t screen_rounds, std::size_t confirm_rounds, std::size_t flagged,
                         const GateRules& rules);
 
