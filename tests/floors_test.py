@@ -44,6 +44,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "harness/measure",
         "harness/statistics",
     ),
+    "harness/compare": ("harness/base", "harness/statistics"),
     "benchmarks": (
         "harness/base",
         "harness/audio",
