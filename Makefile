@@ -15,7 +15,7 @@ sanitizers := asan tsan clang
 # Tests choose for themselves what steers a measurement: what the caller has set for his own is not theirs.
 bare := env $(addprefix -u ,MAKEFLAGS MAKELEVEL MFLAGS OMP_NUM_THREADS OMP_PROC_BIND OMP_PLACES OMP_WAIT_POLICY OMP_SCHEDULE \
   OMP_DYNAMIC OMP_STACKSIZE GOMP_CPU_AFFINITY GOMP_SPINCOUNT NOISEFLOOR_KERNEL NOISEFLOOR_LIBOMP NOISEFLOOR_MPIRUN \
-  NOISEFLOOR_SWEEPS)
+  NOISEFLOOR_MPI_COUNTER NOISEFLOOR_SWEEPS)
 
 help:
 	@echo 'make bench      dependencies, build, the quick sweep, figures, report; the last line is the path of the report'

@@ -1,17 +1,15 @@
-// Ranks: chunks from a one-sided counter in rank 0's memory, results sent to rank 0 and handed on there.
+// Ranks: chunks from a counter that they share, results sent to rank 0 and handed on there.
 // SPDX-License-Identifier: MIT
 #include "harness/mpi/ranks.hpp"
 
 #include <fmt/format.h>
 #include <mpi.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <exception>
 #include <limits>
 #include <optional>
@@ -27,12 +25,14 @@
 #include "harness/base/names.hpp"
 #include "harness/base/usage.hpp"
 #include "harness/measure/launch.hpp"
+#include "harness/mpi/counter.hpp"
+#include "harness/mpi/waits.hpp"
 #include "harness/strategies/chunks.hpp"
 
 namespace noisefloor {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Clock = Idle::Clock;
 
 /// What rank 0 tells the others. Every command is carried out by all ranks, rank 0 included, and is a collective call.
 enum class Command : std::uint32_t {
@@ -57,6 +57,7 @@ struct Order {
 struct Making {
   std::uint64_t seed = 0;
   std::uint64_t text_bytes = 0;
+  CounterKind counter = CounterKind::served;
 };
 
 /// Results travel in messages of whole chunks: a chunk's head, its results, what they returned; then the next.
@@ -76,41 +77,6 @@ constexpr std::size_t kFullMessage = (std::size_t{4} << 10) - 256;
 // Results of chunks that take less than this are sent together, so that a result waits no longer than this, and the
 // chunk that runs: some ten times what a message costs.
 constexpr auto kLongestDelay = std::chrono::microseconds(20);
-
-// Counters in rank 0's memory.
-constexpr MPI_Aint kNext = 0;    // chunk to be taken
-constexpr MPI_Aint kOldest = 1;  // chunk that is unfinished, as far as rank 0 knows
-constexpr MPI_Aint kCounters = 2;
-
-/// How long a rank looks for what it waits for before it sleeps; set by Ranks, of which there is one. MPI's own waits
-/// look for ever: where there are more ranks than CPUs, or other programs, they would keep from it what they wait for.
-Clock::duration longest_look = std::chrono::milliseconds(10);
-constexpr timespec kNap{0, 20'000};  // and as long again until the kernel's timer wakes it
-
-/// One wait.
-class Idle {
- public:
-  /// To be called whenever there is nothing yet.
-  void wait() {
-    if (Clock::now() - since_ < longest_look) {
-      ::sched_yield();
-    } else {
-      ::nanosleep(&kNap, nullptr);
-    }
-  }
-  /// Something has come.
-  void restart() { since_ = Clock::now(); }
-
- private:
-  Clock::time_point since_ = Clock::now();
-};
-
-void complete(MPI_Request& request) {
-  int done = 0;
-  MPI_Test(&request, &done, MPI_STATUS_IGNORE);
-  if (done != 0) return;
-  for (Idle idle; done == 0; MPI_Test(&request, &done, MPI_STATUS_IGNORE)) idle.wait();
-}
 
 void broadcast(void* bytes, std::size_t size) {
   MPI_Request request = MPI_REQUEST_NULL;
@@ -168,38 +134,6 @@ void check(const std::vector<Outcome<T>>& all) {
     if (all[rank].error.front() != '\0') throw Error(fmt::format("rank {}: {}", rank, all[rank].error.data()));
   }
 }
-
-/// Two counters in rank 0's memory that all ranks add to: on one machine without its help. Between machines, where the
-/// network has no atomic operations, Open MPI answers when rank 0 next calls it, which is between two of its chunks.
-class Counters {
- public:
-  Counters() {
-    MPI_Win_allocate(rank_of_this() == 0 ? kCounters * MPI_Aint{sizeof(std::uint64_t)} : 0, sizeof(std::uint64_t),
-                     MPI_INFO_NULL, MPI_COMM_WORLD, static_cast<void*>(&memory_), &window_);
-    MPI_Win_lock_all(MPI_MODE_NOCHECK, window_);
-  }
-  Counters(const Counters&) = delete;
-  Counters& operator=(const Counters&) = delete;
-  ~Counters() {
-    MPI_Win_unlock_all(window_);
-    MPI_Win_free(&window_);
-  }
-
-  std::uint64_t add(MPI_Aint counter, std::uint64_t value) const { return apply(counter, value, MPI_SUM); }
-  std::uint64_t read(MPI_Aint counter) const { return apply(counter, 0, MPI_NO_OP); }
-  void write(MPI_Aint counter, std::uint64_t value) const { apply(counter, value, MPI_REPLACE); }
-
- private:
-  std::uint64_t apply(MPI_Aint counter, std::uint64_t value, MPI_Op operation) const {
-    std::uint64_t before = 0;
-    MPI_Fetch_and_op(&value, &before, MPI_UINT64_T, 0, counter, operation, window_);
-    MPI_Win_flush(0, window_);
-    return before;
-  }
-
-  std::uint64_t* memory_ = nullptr;
-  MPI_Win window_ = MPI_WIN_NULL;
-};
 
 /// Sends a rank's results to rank 0, several messages at a time. A large message goes only as far as both ends are
 /// inside MPI: who waits for anything that depends on it calls progress() meanwhile.
@@ -343,8 +277,11 @@ class Receiver {
 /// What one rank runs, and remembers of it.
 class RankWork {
  public:
-  RankWork(Workload& workload, const StrategyOptions& options)
-      : workload_(workload), chunks_(workload.task_count(), options.chunk_size), window_(options.window) {
+  RankWork(Workload& workload, const StrategyOptions& options, CounterKind counter)
+      : workload_(workload),
+        chunks_(workload.task_count(), options.chunk_size),
+        window_(options.window),
+        counter_(make_counter(counter, chunks_.count(), options.window)) {
     worker_.reserve(static_cast<std::uint16_t>(rank_), options.chunk_size, workload.task_count());
   }
 
@@ -361,17 +298,14 @@ class RankWork {
   }
 
   /// Rank 0, before it tells the others to run: they have taken all that they will.
-  void reset() {
-    counters_.write(kNext, 0);
-    counters_.write(kOldest, 0);
-  }
+  void reset() { counter_->reset(); }
 
   /// Any rank but 0.
   void run(std::uint32_t iteration) {
     workload_.begin(iteration);
     std::vector<TaskRange>& ran = start(iteration);
     sender_.start();
-    while (const auto chunk = take([&] { sender_.flush(); })) {
+    while (const auto chunk = counter_->take([&] { sender_.flush(); })) {
       ran.push_back(chunks_[*chunk]);
       worker_.run(workload_, chunks_[*chunk],
                   [&](auto results, auto returned) { sender_.add(*chunk, results, returned); });
@@ -386,7 +320,7 @@ class RankWork {
     finished_.assign(window_ == 0 ? 0 : static_cast<std::size_t>(chunks_.count()), false);
     int others = rank_count() - 1;
     auto drained = Clock::now();
-    while (const auto chunk = take([&] { others -= drain(on_chunk); })) {
+    while (const auto chunk = counter_->take([&] { others -= drain(on_chunk); })) {
       ran.push_back(chunks_[*chunk]);
       worker_.run(workload_, chunks_[*chunk], on_chunk);
       finish(*chunk);
@@ -422,24 +356,13 @@ class RankWork {
     return ran;
   }
 
-  /// The next chunk; none when all are taken. `wait` is called until the window reaches it.
-  template <class Wait>
-  std::optional<std::uint64_t> take(Wait&& wait) {
-    const std::uint64_t chunk = counters_.add(kNext, 1);
-    if (chunk >= chunks_.count()) return std::nullopt;
-    if (window_ != 0) {
-      for (Idle idle; chunk > counters_.read(kOldest) + window_; idle.wait()) wait();
-    }
-    return chunk;
-  }
-
   /// Rank 0: a chunk was handed on.
   void finish(std::uint64_t chunk) {
     if (window_ == 0) return;
     finished_[static_cast<std::size_t>(chunk)] = true;
     if (chunk != oldest_) return;
     while (oldest_ < finished_.size() && finished_[static_cast<std::size_t>(oldest_)]) ++oldest_;
-    counters_.write(kOldest, oldest_);
+    counter_->advance(oldest_);
   }
 
   /// Rank 0: hands on what has arrived, and returns how many ranks said that there is no more.
@@ -471,7 +394,7 @@ class RankWork {
   const Chunks chunks_;
   const std::uint32_t window_;
   const int rank_ = rank_of_this();
-  const Counters counters_;
+  const std::unique_ptr<ChunkCounter> counter_;
   Worker worker_;
   Sender sender_;
   std::vector<std::vector<TaskRange>> ran_{1};  // by iteration that can be digested, or of the last one
@@ -518,6 +441,7 @@ struct Ranks::Job {
   class RankExecutor;
 
   int rank = 0, size = 1;
+  bool one_machine = true;
   bool commanding = false;  // rank 0: a command is under way
   std::unique_ptr<Workload> followed;
   std::unique_ptr<RankWork> work;
@@ -546,9 +470,9 @@ struct Ranks::Job {
     return mine();
   }
 
-  void make_work(const Cell& cell, Workload& workload) {
-    work = std::make_unique<RankWork>(workload,
-                                      strategy_options(cell, find_by_name(strategies(), cell.strategy, "strategy")));
+  void make_work(const Cell& cell, Workload& workload, CounterKind counter) {
+    work = std::make_unique<RankWork>(
+        workload, strategy_options(cell, find_by_name(strategies(), cell.strategy, "strategy")), counter);
   }
 
   StageTimes stages(const Workload& workload) const {
@@ -651,7 +575,7 @@ void Ranks::Job::obey(const Order& order) {
       broadcast(text.data(), text.size());
       const Cell cell = parse_cell(text);
       followed = make_workload(cell, making.seed);
-      make_work(cell, *followed);
+      make_work(cell, *followed, making.counter);
       break;
     }
     case Command::prepare:
@@ -685,7 +609,8 @@ void Ranks::Job::obey(const Order& order) {
 }
 
 Ranks::Ranks(int* argc, char*** argv) {
-  MPI_Init(argc, argv);
+  int provided = MPI_THREAD_SINGLE;  // ServedCounter looks at it
+  MPI_Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &provided);
   job_ = std::make_unique<Job>();
   job_->rank = rank_of_this();
   job_->size = rank_count();
@@ -693,9 +618,10 @@ Ranks::Ranks(int* argc, char*** argv) {
   MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &here);
   int ranks_here = 1;
   MPI_Comm_size(here, &ranks_here);
+  job_->one_machine = ranks_here == job_->size;
   job_->told_cpus = cpus_to_tell(here);
   MPI_Comm_free(&here);
-  if (ranks_here > available_workers()) longest_look = {};
+  if (ranks_here > available_workers()) Idle::longest_look = {};
 }
 
 Ranks::~Ranks() {
@@ -708,11 +634,14 @@ int Ranks::size() const { return job_->size; }
 
 std::unique_ptr<Workload> Ranks::share(const Cell& cell, std::uint64_t seed, std::unique_ptr<Workload> mine) {
   std::string text = format_cell(cell);
+  const char* const named = std::getenv("NOISEFLOOR_MPI_COUNTER");
+  const CounterKind counter =
+      counter_kind(named == nullptr ? "" : named, job_->one_machine ? CounterKind::shared : CounterKind::served);
   job_->command(Command::make, 0, [&] {
-    Making making{seed, text.size()};
+    Making making{seed, text.size(), counter};
     broadcast(&making, sizeof making);
     broadcast(text.data(), text.size());
-    job_->make_work(cell, *mine);
+    job_->make_work(cell, *mine, counter);
   });
   return std::make_unique<Job::SharedWorkload>(*job_, std::move(mine));
 }
