@@ -41,6 +41,22 @@ endforeach()
 install(FILES README.md CHANGELOG.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}" RENAME copyright)
 
+# What a user's own library is built on, for CMake (find_package(noisefloor), noisefloor::work) and pkg-config.
+add_library(noisefloor_work INTERFACE)
+target_include_directories(noisefloor_work INTERFACE "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
+set_target_properties(noisefloor_work PROPERTIES EXPORT_NAME work)
+install(DIRECTORY include/noisefloor DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(TARGETS noisefloor_work EXPORT noisefloor)
+set(package "${CMAKE_INSTALL_DATADIR}/cmake/noisefloor")
+install(EXPORT noisefloor NAMESPACE noisefloor:: FILE noisefloorConfig.cmake DESTINATION "${package}")
+include(CMakePackageConfigHelpers)
+write_basic_package_version_file("${CMAKE_BINARY_DIR}/noisefloorConfigVersion.cmake" COMPATIBILITY SameMinorVersion
+                                 ARCH_INDEPENDENT)
+install(FILES "${CMAKE_BINARY_DIR}/noisefloorConfigVersion.cmake" DESTINATION "${package}")
+configure_file(cmake/noisefloor.pc.in "${CMAKE_BINARY_DIR}/noisefloor.pc" @ONLY)
+install(FILES "${CMAKE_BINARY_DIR}/noisefloor.pc" DESTINATION "${CMAKE_INSTALL_DATADIR}/pkgconfig")
+install(DIRECTORY examples DESTINATION "${CMAKE_INSTALL_DATADIR}/noisefloor")
+
 # Printed by the program itself, so that they say what it takes.
 set(printed "${CMAKE_BINARY_DIR}/installed")
 set(pages)

@@ -71,16 +71,17 @@ def number(estimate: stats.Estimate, show: Callable[[float], str] = prose.digits
     return f"**{show(estimate.median)} [{show(estimate.low)}–{show(estimate.high)}]{unit}**"
 
 
-def crossing(metg: stats.Metg) -> str:
-    """Where an efficiency is crossed: "**12 µs [9–15 µs]**", with ≤ where the finest task still reaches it."""
+def crossing(metg: stats.Metg, counts: bool = False) -> str:
+    """Where an efficiency is crossed: "**12 µs [9–15 µs]**", with ≤ where the finest task still reaches it; "**12 tasks**"
+    where it is the batch that grows."""
     sign = "≤ " if metg.kind == "at_most" else ""
-    text = f"{sign}{prose.duration(metg.ns)}"
+    text = f"{sign}{granularity.amount(metg.ns, counts)}"
     if math.isnan(metg.low):
         return f"**{text}** ({metg.rounds} rounds: no interval)"
     if metg.kind == "at_most" and metg.high == metg.low:
         return f"**{text}**"
-    high = "unreached" if math.isinf(metg.high) else prose.duration(metg.high)
-    return f"**{text} [{prose.duration(metg.low)}–{high}]**"
+    high = "unreached" if math.isinf(metg.high) else granularity.amount(metg.high, counts)
+    return f"**{text} [{granularity.amount(metg.low, counts)}–{high}]**"
 
 
 def names(found: Sequence[str], most: int = 4) -> str:
@@ -91,36 +92,66 @@ def names(found: Sequence[str], most: int = 4) -> str:
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 
+def grown(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, list[granularity.Series]]]:
+    """What grew until workers pay: each work of the user's by its name, else computing tasks that move no memory (without a
+    name); with its launches and its series of several workers."""
+    own = rows[rows["work"] != ""]
+    for name, some in (own if len(own) else rows[rows["workload"] == "spin"]).groupby("work", sort=False):
+        launches = results.launch_values(some, "wall_ns")
+        found = [one for one in granularity.series(launches) if one.workers > 1] if len(launches) else []
+        if found:
+            yield str(name), launches, found
+
+
+def joined(answers: Sequence[Answer]) -> Answer:
+    claims: dict[str, Claim] = {}
+    for answer in answers:
+        claims |= answer.claims
+    return Answer(" ".join(answer.text for answer in answers), claims)
+
+
 def pays(run: results.Run, rows: pd.DataFrame) -> Answer:
-    """From which task duration on a strategy beats a plain loop; computing tasks only, which move no memory."""
-    launches = results.launch_values(rows[rows["workload"] == "spin"], "wall_ns")
-    found = [one for one in granularity.series(launches) if one.workers > 1] if len(launches) else []
-    if not found:
-        return Answer()
-    claims = spans({f"{one.label} beats a plain loop from": one.pays for one in found})
+    """From which task duration or number of tasks on a strategy beats a plain loop."""
+    return joined([pays_for(*one) for one in grown(rows)])
+
+
+def pays_for(name: str, launches: pd.DataFrame, found: Sequence[granularity.Series]) -> Answer:
+    work = f" of `{name}`" if name else ""
+    counts = found[0].counts
+    claims = spans({f"{one.label} beats a plain loop{plain(work)} from": one.pays for one in found})
     reached = sorted((one for one in found if one.pays.kind != "unreached"), key=lambda one: one.pays.ns)
     if not reached:
         longest = max(one.task_ns[-1] for one in found)
-        text = f"No strategy measured was ever faster than a plain loop, with tasks of up to **{prose.duration(longest)}**."
+        reach = (
+            f"{granularity.amount(longest, True)}**{work}"
+            if counts
+            else f"tasks{work} of up to **{prose.duration(longest)}**"
+        )
+        text = f"No strategy measured was ever faster than a plain loop, with {'up to **' if counts else ''}{reach}."
         return Answer(text, claims)
     first = reached[0]
     same = [one.label for one in reached if overlap(one.pays, first.pays)]
     named = launches["strategy"].isin([one.strategy for one in reached if one.label in same])
     tasks = sorted({int(count) for count in launches.loc[named, "tasks"]})
     count = f"{tasks[0]:,}" + (f" to {tasks[-1]:,}" if len(tasks) > 1 else "")
+    least = crossing(first.pays, counts).replace("≤ ", "")
     if first.pays.kind == "at_most":
-        text = (
-            f"Even the shortest tasks measured, {crossing(first.pays).replace('≤ ', '')}, may be parallelised"
+        what = (
+            f"smallest batch measured, {least}{work}" if counts else f"shortest tasks{work} measured, {least}"
         )
+        text = f"Even the {what}, may be parallelised"
+    elif counts:
+        text = f"Batches of fewer than {least}{work} should not be parallelised"
     else:
-        text = f"Tasks shorter than {crossing(first.pays)} should not be parallelised"
+        text = f"Tasks{work} shorter than {least} should not be parallelised"
+    batch = "" if counts else f"batches of {count} tasks, "
     text += (
-        f" (batches of {count} tasks, {first.workers} workers): from there on {names(same)} "
+        f" ({batch}{first.workers} workers): from there on {names(same)} "
         f"{'beats' if len(same) == 1 else 'beat'} a plain loop."
     )
     late = reached[-1]
     if len(reached) > 1 and not overlap(late.pays, first.pays):
-        text += f" `{late.label}` needs {crossing(late.pays)}."
+        text += f" `{late.label}` needs {crossing(late.pays, counts)}."
     never = [one.label for one in found if one.pays.kind == "unreached"]
     if never:
         text += f" Never faster here: {names(never)}."
@@ -135,24 +166,27 @@ def overlap(a: stats.Metg, b: stats.Metg) -> bool:
 
 
 def effective(run: results.Run, rows: pd.DataFrame) -> Answer:
-    """METG: from which duration on most of the workers' time goes into tasks."""
-    launches = results.launch_values(rows[rows["workload"] == "spin"], "wall_ns")
-    found = [one for one in granularity.series(launches) if one.workers > 1] if len(launches) else []
+    """METG: from which duration, or number of tasks, on most of the workers' time goes into tasks."""
+    return joined([effective_for(*one) for one in grown(rows)])
+
+
+def effective_for(name: str, launches: pd.DataFrame, found: Sequence[granularity.Series]) -> Answer:
+    work = f" of `{name}`" if name else ""
+    counts = found[0].counts
     reached = sorted((one for one in found if one.metg.kind != "unreached"), key=lambda one: one.metg.ns)
-    if not found:
-        return Answer()
-    claims = spans({f"METG of {one.label}": one.metg for one in found})
+    claims = spans({f"METG of {one.label}{plain(work)}": one.metg for one in found})
     threshold = f"{stats.metg_threshold(found[0].workers):.0%}"
     if not reached:
         text = (
-            f"No strategy measured reached {threshold} of what its workers could give, at any task duration."
+            f"No strategy measured reached {threshold} of what its workers could give, at any "
+            f"{'number of tasks' if counts else 'task duration'}{work}."
         )
         return Answer(text, claims)
     first = reached[0]
     same = [one.label for one in reached if overlap(one.metg, first.metg)]
     text = (
-        f"From tasks of {crossing(first.metg)} on, {names(same)} {'makes' if len(same) == 1 else 'make'} use of at least "
-        f"{threshold} of what {first.workers} workers could give (METG)."
+        f"From {'' if counts else 'tasks of '}{crossing(first.metg, counts)}{work} on, {names(same)} {'makes' if len(same) == 1 else 'make'} use of at least "
+        f"{threshold} of what {first.workers} workers could give{'' if counts else ' (METG)'}."
     )
     return Answer(text, claims)
 
@@ -226,7 +260,7 @@ def chunk_size(run: results.Run, rows: pd.DataFrame) -> Answer:
         surely = [i for i, ratio in enumerate(best.ratios) if ratio.low > 1 and ratio.median > chunk.NEAR]
         reach = f"chunk sizes **{first:,}–{last:,}**" if first < last else f"chunk size **{first:,}**"
         verb = "are" if first < last else "is" if doubtful else "alone is"
-        text = f"For {int(cell['tasks']):,} {cell['workload']} tasks{length}, {reach} {verb} within 5% of the best (`{best.label}`)"
+        text = f"For {int(cell['tasks']):,} {cell['work'] or cell['workload']} tasks{length}, {reach} {verb} within 5% of the best (`{best.label}`)"
         if doubtful:
             text += f"; the rounds cannot tell {plain(names(doubtful))} from the best"
         if surely:
@@ -303,7 +337,7 @@ def scaling(run: results.Run, rows: pd.DataFrame) -> Answer:
                     text = f"{number(estimate, prose.ratio, '×')} with {count} workers (`{one.label}`)"
                     best = (estimate.median, text)
         if best is not None:
-            parts.append(f"{some.iloc[0]['workload']} {best[1]}")
+            parts.append(f"{some.iloc[0]['work'] or some.iloc[0]['workload']} {best[1]}")
     if not parts:
         return Answer()
     text = f"Of {cpus if cpus else 'an unknown number of'} CPUs, the speed-up at best is: {listed(parts)}."
@@ -463,6 +497,28 @@ def overran(rows: pd.DataFrame) -> str:
     )
 
 
+def evenness(run: results.Run, rows: pd.DataFrame) -> Answer:
+    """How the durations of a user's tasks spread: what decides about chunk and schedule."""
+    own = rows[(rows["work"] != "") & rows["task_median_ns"].notna() & (rows["status"] == "ok")]
+    parts = []
+    for name, some in own.groupby("work", sort=False):
+        some = some[some["tasks"] == some["tasks"].max()]
+        launches = {
+            what: results.launch_values(some, f"task_{what}")["value"]
+            for what in ("median_ns", "longest_ns", "longest_percent")
+        }
+        median, longest, percent = (stats.median_interval(values) for values in launches.values())
+        share = percent.median / 100
+        text = (
+            f"A task of `{name}` takes {number(median, prose.duration)} in the middle and {number(longest, prose.duration)} at "
+            f"most, which is **{100 * share:.2g}%** of all {int(some['tasks'].iloc[0]):,} together"
+        )
+        if share > 0:
+            text += f": no number of workers can be more than **{prose.ratio(1 / share)}×** as fast as one"
+        parts.append(f"{text}.")
+    return Answer(" ".join(parts))
+
+
 @dataclass(frozen=True)
 class Question:
     """What the verdict answers, from the rows of a figure in plots/table.py."""
@@ -471,6 +527,10 @@ class Question:
     answer: Callable[[results.Run, pd.DataFrame], Answer]
     figure: str
     section: str = ""  # where to look it up, if not at the figure
+    of_users: bool = False  # whether it is about a user's own work: left out where a run has none
+    of_ours: bool = (
+        False  # whether it is about the suite's own workloads: left out where a run has a user's only
+    )
     fragile: bool = (
         False  # whether it compares what wants more CPUs with what wants fewer: other work is felt unequally
     )
@@ -481,11 +541,12 @@ QUESTIONS: Final = (
     Question("Which strategy?", winner, "strategies", fragile=True),
     Question("From which task size on?", pays, "granularity", fragile=True),
     Question("From which size on efficiently?", effective, "granularity", fragile=True),
+    Question("How even are the tasks?", evenness, "quality", of_users=True),
     Question("With which chunk size?", chunk_size, "chunk"),
     Question("How far does it scale?", scaling, "workers", fragile=True),
-    Question("How far from the limit?", distance, "limit", fragile=True),
-    Question("What do the kernels give?", kernel, "kernels"),
-    Question("How far ahead of Python?", beside_python, "quality", "references"),
+    Question("How far from the limit?", distance, "limit", of_ours=True, fragile=True),
+    Question("What do the kernels give?", kernel, "kernels", of_ours=True),
+    Question("How far ahead of Python?", beside_python, "quality", "references", of_ours=True),
     Question("How sure?", certainty, "quality"),
 )
 
@@ -495,7 +556,12 @@ def findings(
 ) -> Iterator[Finding]:
     """An answer for every question. `rows_of`: the rows that a figure draws, one frame per sweep; the first that has an
     answer gives it. `fill`: the sweep that measures what a figure shows."""
+    work = run.observations["work"]
     for question in QUESTIONS:
+        if (question.of_ours and bool((work != "").all())) or (
+            question.of_users and bool((work == "").all())
+        ):
+            continue
         answer = Answer()
         for rows in sorted(rows_of(question.figure), key=len, reverse=True):
             try:

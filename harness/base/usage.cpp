@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -129,6 +130,50 @@ Usage operator-(const Usage& after, const Usage& before) noexcept {
           after.untold_unsure_ns};
 }
 
+namespace {
+
+/// What tell_end_of_child() was told.
+struct Children {
+  std::atomic<std::uint64_t> user_cpu_ns, system_cpu_ns, minor_faults, major_faults, voluntary_switches,
+      involuntary_switches, run_delay_ns, untold_cpu_ns;
+};
+Children children;
+
+void forget_children() noexcept {
+  for (auto* const one : {&children.user_cpu_ns, &children.system_cpu_ns, &children.minor_faults,
+                          &children.major_faults, &children.voluntary_switches, &children.involuntary_switches,
+                          &children.run_delay_ns, &children.untold_cpu_ns}) {
+    one->store(0, std::memory_order_relaxed);
+  }
+}
+
+const int forgotten_in_a_fork = ::pthread_atfork(nullptr, nullptr, forget_children);
+
+Usage usage_of_children() noexcept {
+  return {children.user_cpu_ns.load(std::memory_order_relaxed),
+          children.system_cpu_ns.load(std::memory_order_relaxed),
+          children.minor_faults.load(std::memory_order_relaxed),
+          children.major_faults.load(std::memory_order_relaxed),
+          children.voluntary_switches.load(std::memory_order_relaxed),
+          children.involuntary_switches.load(std::memory_order_relaxed),
+          children.run_delay_ns.load(std::memory_order_relaxed),
+          static_cast<std::int64_t>(children.untold_cpu_ns.load(std::memory_order_relaxed))};
+}
+
+}  // namespace
+
+void tell_end_of_child(const Usage& usage) noexcept {
+  static_cast<void>(forgotten_in_a_fork);
+  children.user_cpu_ns.fetch_add(usage.user_cpu_ns, std::memory_order_relaxed);
+  children.system_cpu_ns.fetch_add(usage.system_cpu_ns, std::memory_order_relaxed);
+  children.minor_faults.fetch_add(usage.minor_faults, std::memory_order_relaxed);
+  children.major_faults.fetch_add(usage.major_faults, std::memory_order_relaxed);
+  children.voluntary_switches.fetch_add(usage.voluntary_switches, std::memory_order_relaxed);
+  children.involuntary_switches.fetch_add(usage.involuntary_switches, std::memory_order_relaxed);
+  children.run_delay_ns.fetch_add(usage.run_delay_ns, std::memory_order_relaxed);
+  children.untold_cpu_ns.fetch_add(static_cast<std::uint64_t>(usage.untold_cpu_ns), std::memory_order_relaxed);
+}
+
 Usage process_usage() {
   const std::vector<std::uint32_t> living = threads();
   for (const std::uint32_t thread : living) static_cast<void>(thread_cpu_ns(thread));
@@ -142,15 +187,16 @@ Usage process_usage() {
   }
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
-  return {ns_of(usage.ru_utime),
-          ns_of(usage.ru_stime),
-          static_cast<std::uint64_t>(usage.ru_minflt),
-          static_cast<std::uint64_t>(usage.ru_majflt),
-          static_cast<std::uint64_t>(usage.ru_nvcsw),
-          static_cast<std::uint64_t>(usage.ru_nivcsw),
-          run_delay_ns,
-          static_cast<std::int64_t>(least_ns - explained_ns),
-          clock_ns(CLOCK_PROCESS_CPUTIME_ID) - least_ns};
+  const Usage own{ns_of(usage.ru_utime),
+                  ns_of(usage.ru_stime),
+                  static_cast<std::uint64_t>(usage.ru_minflt),
+                  static_cast<std::uint64_t>(usage.ru_majflt),
+                  static_cast<std::uint64_t>(usage.ru_nvcsw),
+                  static_cast<std::uint64_t>(usage.ru_nivcsw),
+                  run_delay_ns,
+                  static_cast<std::int64_t>(least_ns - explained_ns),
+                  clock_ns(CLOCK_PROCESS_CPUTIME_ID) - least_ns};
+  return own + usage_of_children();
 }
 
 const std::string& run_delay_unavailable() {

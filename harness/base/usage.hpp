@@ -49,6 +49,10 @@ inline constexpr std::chrono::milliseconds kLeastWaitAtEnd{1};
 /// was made. Asks the kernel for its run delay, unless so little of its life was not CPU time that it need not.
 void tell_end_of_thread(std::chrono::steady_clock::time_point made) noexcept;
 
+/// To be called with what a child process of this one used that is no worker of a strategy, once it is reaped:
+/// process_usage() counts it as this process's own. Forgotten in a forked process. Thread-safe.
+void tell_end_of_child(const Usage& usage) noexcept;
+
 /// The run delay of process `pid`, which may be dead and not reaped yet, and has one thread; 0 where it is not told.
 std::uint64_t run_delay_of_process(int pid) noexcept;
 

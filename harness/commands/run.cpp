@@ -51,7 +51,9 @@
 #include "harness/sweep/quiet.hpp"
 #include "harness/sweep/run_folder.hpp"
 #include "harness/sweep/sweep_file.hpp"
+#include "harness/workloads/command.hpp"
 #include "harness/workloads/table.hpp"
+#include "harness/workloads/user_inputs.hpp"
 #include "noisefloor_version.hpp"
 
 namespace noisefloor {
@@ -75,7 +77,10 @@ struct RunArguments {
   std::optional<std::uint64_t> seed;
   std::string out;
   std::string library;
+  std::string own_command;
+  std::vector<std::string> inputs;
   std::string work;
+  bool shell = false;
   bool unchecked = false;
   std::string filter;
   std::string progress = "auto";
@@ -464,22 +469,34 @@ ExitStatus resume(const RunArguments& arguments) {
 /// The user's work, resolved; empty if none is given.
 std::optional<Cell> work_of(const RunArguments& arguments) {
   const std::size_t equals = arguments.work.find('=');
-  const std::string library = equals == std::string::npos ? arguments.library : arguments.work.substr(equals + 1);
-  if (equals != std::string::npos && !arguments.library.empty()) {
-    throw UsageError(
-        fmt::format("--work {} and --library {}: give --work its name only", arguments.work, arguments.library));
-  }
-  if (library.empty()) {
-    if (!arguments.work.empty()) {
-      throw UsageError(
-          fmt::format("--work {} names your own work, and none is given: add --library FILE.so", arguments.work));
+  std::string library = arguments.library;
+  std::string command = arguments.own_command;
+  if (equals != std::string::npos) {
+    const std::string what = arguments.work.substr(equals + 1);
+    if (!library.empty() || !command.empty()) {
+      throw UsageError(fmt::format("--work {} says what it is, and so does {}: give it once", arguments.work,
+                                   library.empty() ? "--command" : "--library"));
     }
-    if (arguments.unchecked) throw UsageError("--unchecked is for your own work: add --library FILE.so");
+    (what.ends_with(".so") ? library : command) = what;
+  }
+  if (!library.empty() && !command.empty()) throw UsageError("--library and --command are two works: give one of them");
+  if (arguments.shell && command.empty()) throw UsageError("--shell is for --command: give one");
+  if (!command.empty() && arguments.inputs.empty()) {
+    throw UsageError(fmt::format("--command '{}' runs over files: add --inputs DIR, files, a glob or @LIST", command));
+  }
+  if (library.empty() && arguments.inputs.empty()) {
+    constexpr std::string_view kGive = "give --library FILE.so, --command 'WORDS {}' or --inputs DIR";
+    if (!arguments.work.empty()) {
+      throw UsageError(fmt::format("--work {} names your own work, and none is given: {}", arguments.work, kGive));
+    }
+    if (arguments.unchecked) throw UsageError(fmt::format("--unchecked is for your own work: {}", kGive));
     return std::nullopt;
   }
   Cell cell;
   const auto set = [&](std::string_view axis, const std::string& value) { select_axis(axis).set(cell, value); };
   set("library", library);
+  set("command", arguments.shell ? shell_command(command) : command);
+  set("inputs", join_words(arguments.inputs));
   set("work", arguments.work.substr(0, equals));
   if (arguments.unchecked) set("unchecked", "yes");
   return resolved(cell);
@@ -595,10 +612,21 @@ Command run_command() {
             &RunArguments::library,
             "Your own function instead of what the sweeps do: a shared library built on <noisefloor/work.h>",
             {.value = "FILE.so"}},
+           {"--command",
+            &RunArguments::own_command,
+            "Your own command instead of what the sweeps do. In a word, {} becomes one of the inputs; the word {...} "
+            "becomes as many as chunk_size says; {out} becomes a folder for files that it writes",
+            {.value = "WORDS"}},
+           {"--shell", &RunArguments::shell, "--command is for sh -c, with {} and {...} as \"$1\" and \"$@\""},
+           {"--inputs",
+            &RunArguments::inputs,
+            "Files of --command; without one, sound files of your own for etl and copy: a folder, files, a glob or "
+            "@LIST, a file with one on each line",
+            {.value = "PATH"}},
            {"--work",
             &RunArguments::work,
             "What your own work is called in rows and figures; default: the name of its file",
-            {.value = "NAME[=FILE.so]"}},
+            {.value = "NAME[=FILE.so|WORDS]"}},
            {"--unchecked", &RunArguments::unchecked, "The output of your own work differs from run to run"},
            {"--rounds",
             &RunArguments::rounds,

@@ -20,6 +20,7 @@
 #include "harness/strategies/deliver.hpp"
 #include "harness/strategies/strategy.hpp"
 #include "harness/workloads/table.hpp"
+#include "harness/workloads/user_inputs.hpp"
 
 namespace noisefloor {
 namespace {
@@ -81,6 +82,62 @@ void set_library(Cell& cell, std::string_view path) {
   cell.tasks = 0;
 }
 
+void set_command(Cell& cell, std::string_view words) {
+  cell.work.command = join_words(split_words(words));
+  if (cell.work.command.empty()) return;
+  cell.workload = "command";
+  cell.tasks = 0;
+}
+
+/// Relative paths are those of the current folder.
+void set_inputs(Cell& cell, std::string_view words) {
+  std::vector<std::string> entries = split_words(words);
+  for (std::string& entry : entries) {
+    const bool list = entry.starts_with('@') && !std::filesystem::exists(entry);
+    const auto path = std::filesystem::absolute(list ? entry.substr(1) : entry).lexically_normal();
+    entry = (list ? "@" : "") + path.string();
+  }
+  cell.work.inputs = join_words(entries);
+  if (!entries.empty()) cell.tasks = 0;
+}
+
+constexpr std::string_view kWorkAxes[] = {"library", "command", "inputs"};
+
+/// Blank-separated words.
+bool contains_word(std::string_view text, std::string_view word) {
+  return fmt::format(" {} ", text).find(fmt::format(" {} ", word)) != std::string::npos;
+}
+
+/// What is wrong with the user's work for this workload; empty if nothing is.
+std::string problem_of_work(const Cell& cell, const WorkloadRow& workload) {
+  for (const std::string_view axis : kWorkAxes) {
+    const std::string value = select_axis(axis).get(cell);
+    if (value.empty() && contains_word(workload.needs, axis)) {
+      return fmt::format("workload {} without {}: give {}=…", cell.workload, axis, axis);
+    }
+    if (!value.empty() && !contains_word(workload.needs, axis) && !contains_word(workload.takes, axis)) {
+      return fmt::format("{} '{}' with workload {}, which has no use for it: leave it out", axis, value, cell.workload);
+    }
+  }
+  if (cell.work.given()) return {};
+  if (cell.tasks == 0) return fmt::format("tasks 'all' of workload {}: give a number", cell.workload);
+  for (const std::string_view axis : {"work", "unchecked"}) {
+    const std::string value = select_axis(axis).get(cell);
+    if (!value.empty()) {
+      return fmt::format("{} '{}' with workload {}, which is not your own: leave it out", axis, value, cell.workload);
+    }
+  }
+  return {};
+}
+
+/// What the user's work is called if nobody says so.
+std::string name_of_work(const UserWork& work) {
+  const auto file = [](const std::string& path) { return std::filesystem::path(path); };
+  if (!work.library.empty()) return name_from(file(work.library).stem().string());
+  if (!work.command.empty()) return name_from(file(split_words(work.command).front()).filename().string());
+  return name_from(file(split_words(work.inputs).front()).filename().string());
+}
+
 /// The name of a pitfall or variant. Whether there is one is asked where the table is known: it lies above.
 std::string plain_name(std::string_view axis, std::string_view value) {
   if (value.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string_view::npos) {
@@ -90,7 +147,7 @@ std::string plain_name(std::string_view axis, std::string_view value) {
 }
 
 // clang-format off
-constexpr std::array<Axis, 24> kAxes{{
+constexpr std::array<Axis, 26> kAxes{{
     {"sweep", "the sweep, and its group after a dot", "",
      [](const Cell& c) { return c.sweep; }, [](Cell& c, std::string_view v) { c.sweep = v; }, false},
     {"workload", "what is done", "", [](const Cell& c) { return c.workload; },
@@ -99,6 +156,10 @@ constexpr std::array<Axis, 24> kAxes{{
      [](Cell& c, std::string_view v) { c.work.name = work_name(v); }, true},
     {"library", "your own function: a shared library built on <noisefloor/work.h>", "",
      [](const Cell& c) { return c.work.library; }, [](Cell& c, std::string_view v) { set_library(c, v); }, true},
+    {"command", "your own command: words, with {} for one input, {...} for as many as chunk_size says, {out} for a folder", "",
+     [](const Cell& c) { return c.work.command; }, [](Cell& c, std::string_view v) { set_command(c, v); }, true, true},
+    {"inputs", "your own files: words that are folders, files, globs or @lists", "",
+     [](const Cell& c) { return c.work.inputs; }, [](Cell& c, std::string_view v) { set_inputs(c, v); }, true, true},
     {"unchecked", "yes: the output of your own work differs from run to run, and is not compared", "",
      [](const Cell& c) { return c.work.unchecked; },
      [](Cell& c, std::string_view v) { c.work.unchecked = v.empty() ? "" : known_word("unchecked", v, kYes); }, true},
@@ -191,21 +252,7 @@ void check_cell(const Cell& cell) {
     throw UsageError(fmt::format("variant '{}' without a pitfall: add pitfall=…", cell.variant));
   }
   const WorkloadRow& workload = select_workload(cell.workload);
-  if ((workload.describe != nullptr) != cell.work.given()) {
-    throw UsageError(cell.work.given()
-                         ? fmt::format("library {} with workload {}: give workload library, or leave it "
-                                       "out",
-                                       cell.work.library, cell.workload)
-                         : fmt::format("workload {} without your work: give library=FILE.so", cell.workload));
-  }
-  if (workload.describe == nullptr) {
-    if (cell.tasks == 0) throw UsageError(fmt::format("tasks 'all' of workload {}: give a number", cell.workload));
-    for (const std::string_view axis : {"work", "unchecked"}) {
-      if (select_axis(axis).get(cell).empty()) continue;
-      throw UsageError(fmt::format("{} '{}' with workload {}, which is not your own: leave it out", axis,
-                                   select_axis(axis).get(cell), cell.workload));
-    }
-  }
+  if (const std::string problem = problem_of_work(cell, workload); !problem.empty()) throw UsageError(problem);
   if (cell.chunk_size > cell.tasks && cell.tasks != 0) {
     throw UsageError(
         fmt::format("chunk_size {} is larger than tasks {}: one worker would do all, and the label would not say so; "
@@ -235,9 +282,10 @@ Cell normalised(Cell cell) {
   const bool foreign = strategy != strategies().end() && strategy->start == Start::reference;
   if (!workload.uses_kernel || foreign) cell.kernel.clear();
   if (!workload.uses_kernel && !workload.uses_files) cell.format.clear();
+  if (workload.uses_files && !cell.work.inputs.empty()) cell.format.clear();
   if (workload.uses_files && cell.output_mode.empty()) cell.output_mode = "new";
   if (cell.work.given() && cell.work.name.empty()) {
-    cell.work.name = name_from(std::filesystem::path(cell.work.library).stem().string());
+    cell.work.name = name_of_work(cell.work);
   }
   return cell;
 }
@@ -246,9 +294,11 @@ Cell resolved(Cell cell) {
   cell = normalised(std::move(cell));
   if (!cell.pitfall.empty()) return cell;
   const WorkloadRow& workload = select_workload(cell.workload);
-  if (workload.describe == nullptr || !cell.work.given() || (cell.tasks != 0 && !cell.work.id.empty())) return cell;
-  static std::map<std::pair<std::string, std::uint64_t>, WorkFacts> known;  // to ask takes a process
-  const auto key = std::pair(cell.work.library, cell.task_size);
+  if (!cell.work.given() || (cell.tasks != 0 && !cell.work.id.empty())) return cell;
+  if (const std::string problem = problem_of_work(cell, workload); !problem.empty()) throw UsageError(problem);
+  static std::map<std::string, WorkFacts> known;  // to ask takes a process, or reads all inputs
+  const auto key = fmt::format("{}\n{}\n{}\n{}\n{}", cell.workload, cell.work.library, cell.work.command,
+                               cell.work.inputs, cell.task_size);
   auto found = known.find(key);
   if (found == known.end()) {
     found = known.emplace(key, workload.describe({.task_size = cell.task_size, .work = cell.work})).first;
@@ -269,7 +319,12 @@ std::string changed_work(const Cell& cell) {
   now.work.id.clear();
   now = resolved(now);
   if (now.work.id == cell.work.id) return {};
-  return fmt::format("{} is another one by now ({}) than it was ({})", cell.work.library, now.work.id, cell.work.id);
+  const UserWork& work = cell.work;
+  return fmt::format("{} is another one by now ({}) than it was ({})",
+                     !work.library.empty()   ? work.library
+                     : !work.command.empty() ? work.command + " over " + work.inputs
+                                             : work.inputs,
+                     now.work.id, work.id);
 }
 
 namespace {

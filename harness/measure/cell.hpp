@@ -47,7 +47,8 @@ struct Axis {
   std::string (*get)(const Cell&);
   /// Throws UsageError: what is wrong with the value and what may stand there.
   void (*set)(Cell&, std::string_view value);
-  bool settable;  ///< by users; `sweep` and `task_ns` are the engine's
+  bool settable;       ///< by users; `sweep` and `task_ns` are the engine's
+  bool words = false;  ///< a value is a list of words (split_words()): in a sweep, an array of texts is one value
 };
 
 /// In the order of the CSV's factor columns.

@@ -5,10 +5,12 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -83,7 +85,9 @@ class WorkloadSubject : public Subject {
   WorkloadSubject(const Cell& cell, std::uint64_t seed, Team* team)
       : workload_(noisefloor::make_workload(cell, seed)),
         delivery_(select_delivery(cell.delivery)),
-        unchecked_(!cell.work.unchecked.empty()) {
+        workers_(static_cast<std::uint64_t>(cell.workers)),
+        unchecked_(!cell.work.unchecked.empty()),
+        times_tasks_(cell.work.given() && cell.strategy == "sequential") {
     const Strategy& strategy = select_strategy(cell.strategy);
     const StrategyOptions options = strategy_options(cell, strategy);
     if (team != nullptr) workload_ = team->share(cell, seed, std::move(workload_));
@@ -148,14 +152,38 @@ class WorkloadSubject : public Subject {
   void clean() override { workload_->clean(); }
   [[nodiscard]] std::optional<StageTimes> stage_times() const override { return workload_->stage_times(); }
   [[nodiscard]] Volume volume() const override { return workload_->volume(); }
+  [[nodiscard]] std::vector<std::uint64_t> task_times() override {
+    if (!times_tasks_) return {};
+    std::vector<std::uint64_t> times;
+    times.reserve(workload_->task_count());
+    workload_->prepare(1);
+    workload_->begin(0);
+    TaskResult result;
+    std::vector<std::byte> returned;
+    for (std::uint32_t task = 0; task < workload_->task_count(); ++task) {
+      returned.clear();
+      const auto start = Clock::now();
+      workload_->run({task, task + 1}, {&result, 1}, returned);
+      times.push_back(ns_since(start));
+    }
+    workload_->clean();
+    return times;
+  }
   void reset_worker_peaks() override { executor_->reset_worker_peaks(); }
-  [[nodiscard]] WorkerUsage worker_usage() const override { return executor_->worker_usage(); }
+  [[nodiscard]] WorkerUsage worker_usage() const override {
+    WorkerUsage usage = executor_->worker_usage();
+    // Nobody knows how many had how much at once: no more than as many as there are workers.
+    if (usage.peak_rss_bytes) *usage.peak_rss_bytes += workers_ * workload_->peak_child_bytes();
+    return usage;
+  }
 
  private:
   std::unique_ptr<Workload> workload_;
   std::unique_ptr<Executor> executor_;
   Delivery delivery_;
+  std::uint64_t workers_;
   bool unchecked_;
+  bool times_tasks_;
   bool first_seen_ = false;
   Clock::time_point iteration_start_;
 };
@@ -255,6 +283,9 @@ std::vector<Row> measure(Subject& subject, const Counters& counters, const Cell&
                          const LaunchOptions& options, std::uint64_t expected) {
   const std::uint32_t iterations = options.iterations != 0 ? options.iterations : calibrate(subject);
 
+  std::vector<std::uint64_t> task_times = subject.task_times();
+  std::sort(task_times.begin(), task_times.end());
+  const auto all_tasks_ns = std::accumulate(task_times.begin(), task_times.end(), std::uint64_t{0});
   const std::size_t warmups = static_cast<std::size_t>(options.warmups);
   const std::size_t due = warmups + static_cast<std::size_t>(options.repetitions);
   std::vector<Repetition> repetitions;
@@ -360,6 +391,12 @@ std::vector<Row> measure(Subject& subject, const Counters& counters, const Cell&
       row["transform_ns"] = text(seen.stages->transform_ns);
       row["load_ns"] = text(seen.stages->load_ns);
     }
+    if (all_tasks_ns != 0) {
+      row["task_median_ns"] = text(task_times[task_times.size() / 2]);
+      row["task_longest_ns"] = text(task_times.back());
+      row["task_longest_percent"] =
+          fmt::format("{:.3g}", 100.0 * static_cast<double>(task_times.back()) / static_cast<double>(all_tasks_ns));
+    }
     if (seen.status == "ok" || seen.digest != 0) row["digest"] = fmt::format("{:016x}", seen.digest);
     row["started_ns"] = text(seen.started_ns);
     row["status"] = seen.status;
@@ -405,7 +442,7 @@ std::vector<Row> launch(const LaunchOptions& options, Pitfalls pitfalls) {
   }
   if (needs_stages(strategy, strategy_options(cell, strategy)) || cell.work.given()) {
     const auto workload = make_workload(cell, "scalar", options.seed);
-    if (const std::string reason = refuse(strategy, *workload, strategy_options(cell, strategy)); !reason.empty()) {
+    if (const std::string reason = unsuited(strategy, *workload, strategy_options(cell, strategy)); !reason.empty()) {
       return skipped_rows(cell, options.seed, reason);
     }
   }

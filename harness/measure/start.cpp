@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <string_view>
 #include <system_error>
@@ -27,6 +28,7 @@
 #include "harness/strategies/openmp.hpp"
 #include "harness/workloads/file_tasks.hpp"
 #include "harness/workloads/table.hpp"
+#include "harness/workloads/user_inputs.hpp"
 
 namespace noisefloor {
 namespace {
@@ -274,17 +276,14 @@ std::string missing_reference(const Strategy& strategy) {
   return answers.emplace(strategy.reference.program, ask_what_is_missing(strategy)).first->second;
 }
 
-/// Blank-separated words.
-bool contains_word(std::string_view text, std::string_view word) {
-  const std::string spaced = fmt::format(" {} ", text);
-  return spaced.find(fmt::format(" {} ", word)) != std::string::npos;
-}
-
 std::string refuse_reference(const Cell& cell, const Strategy& strategy) {
   const Reference& reference = strategy.reference;
-  if (!contains_word(reference.workloads, cell.workload)) {
+  if (!knows(reference, cell.workload)) {
     return fmt::format("{} does not know the workload {}: choose one of: {}", strategy.name, cell.workload,
                        reference.workloads);
+  }
+  if (!cell.work.inputs.empty() && cell.work.command.empty()) {
+    return fmt::format("{} runs over test signals only: leave inputs out", strategy.name);
   }
   if (cell.delivery != reference.delivery) {
     return fmt::format("{} has one delivery only: give delivery {}", strategy.name, reference.delivery);
@@ -325,6 +324,16 @@ LaunchStart start_reference(LaunchOptions options, const Strategy& strategy) {
     const std::vector<std::string> signals = test_signals(cell.tasks, cell.task_size, cell.format);
     add("--signals", signals.front().substr(0, signals.front().rfind('/')));
     add("--output", output_folder_to_leave());
+  }
+  if (!cell.work.command.empty()) {
+    const std::string output = output_folder_to_leave();
+    add("--output", output);
+    std::vector<std::string> inputs = user_inputs(split_words(cell.work.inputs));
+    inputs.resize(std::min<std::size_t>(inputs.size(), cell.tasks));
+    std::ofstream list(output + "/inputs", std::ios::binary);
+    for (const std::string& input : inputs) list.write(input.c_str(), static_cast<std::streamsize>(input.size() + 1));
+    if (!list.flush()) throw system_error("the inputs cannot be listed in " + output, errno);
+    add("--inputs", output + "/inputs");
   }
   // Its modules may be missing in the first one: it then asks the next.
   start.environment.emplace_back("NOISEFLOOR_PYTHONS", fmt::format("{}", fmt::join(candidates, ":")));
@@ -394,7 +403,7 @@ std::string missing_here(const Strategy& strategy) {
 
 LaunchStart how_to_start(const LaunchOptions& asked) {
   LaunchOptions options = asked;
-  options.cell = normalised(asked.cell);
+  options.cell = resolved(asked.cell);
   check_cell(options.cell);
   LaunchStart start;
   if (!options.cell.pitfall.empty()) return start;  // it has no strategy

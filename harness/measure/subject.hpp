@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "harness/base/usage.hpp"
 #include "harness/strategies/strategy.hpp"
@@ -45,6 +46,8 @@ class Subject {
   virtual void reset_worker_peaks() {}
   [[nodiscard]] virtual std::optional<StageTimes> stage_times() const { return std::nullopt; }
   [[nodiscard]] virtual Volume volume() const { return {}; }
+  /// How long each task takes alone, ns, from a pass of its own; empty where nobody asks.
+  [[nodiscard]] virtual std::vector<std::uint64_t> task_times() { return {}; }
 };
 
 }  // namespace noisefloor

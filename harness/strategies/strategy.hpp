@@ -105,6 +105,9 @@ struct Reference {
   std::string_view workloads;  ///< blank-separated: those that it knows
 };
 
+/// Whether the program knows the workload of this name.
+[[nodiscard]] bool knows(const Reference& program, std::string_view workload);
+
 struct Strategy {
   std::string_view name;
   std::string_view help;
@@ -132,6 +135,10 @@ bool needs_stages(const Strategy& strategy, const StrategyOptions& options) noex
 
 /// Why the strategy cannot run this workload with these options; empty if it can.
 std::string refuse(const Strategy& strategy, const Workload& workload, const StrategyOptions& options);
+
+/// Why the strategy cannot run this workload, whatever runs the tasks: stages that it lacks, threads that it cannot
+/// bear; empty if it can.
+std::string unsuited(const Strategy& strategy, const Workload& workload, const StrategyOptions& options);
 
 /// Why `strategy` cannot run tasks of this process with these options: another program runs its tasks, or
 /// strategy.refuse(); empty if it can.

@@ -153,6 +153,11 @@ constexpr std::array kStrategies = {
               refuse_reference_pool, kUnordered, kEtl),
     reference("sox_xargs", "sox mixes noise into each file, under xargs -P", refuse_reference_processes, kUnordered,
               kEtl, "sox_xargs.py"),
+    reference("xargs", "your command under xargs: -P workers, and -n chunk_size where it takes many inputs",
+              refuse_reference_processes, kUnordered, "command", "command_programs.py"),
+    reference("gnu_parallel",
+              "your command under GNU parallel: -j workers, and -n chunk_size where it takes many inputs",
+              refuse_reference_processes, kUnordered, "command", "command_programs.py"),
 };
 
 // TaskResult numbers workers in 16 bits.
@@ -179,6 +184,10 @@ const Strategy& select_strategy(std::string_view name) {
   return strategy;
 }
 
+bool knows(const Reference& program, std::string_view workload) {
+  return fmt::format(" {} ", program.workloads).find(fmt::format(" {} ", workload)) != std::string::npos;
+}
+
 bool needs_stages(const Strategy& strategy, const StrategyOptions& options) noexcept {
   return strategy.needs_stages || options.ship == Ship::samples;
 }
@@ -194,10 +203,20 @@ std::string refusal(const Strategy& strategy, const StrategyOptions& options) {
 
 std::string refuse(const Strategy& strategy, const Workload& workload, const StrategyOptions& options) {
   if (std::string reason = refusal(strategy, options); !reason.empty()) return reason;
+  return unsuited(strategy, workload, options);
+}
+
+std::string unsuited(const Strategy& strategy, const Workload& workload, const StrategyOptions& options) {
   if (workload.one_thread() && !strategy.one_thread_each) {
     return fmt::format(
         "{} runs tasks in several threads of one process, and this work says that it is not thread-safe: "
         "choose sequential or a strategy whose workers are processes",
+        strategy.name);
+  }
+  if (workload.digests_all_only() && strategy.start == Start::mpi) {
+    return fmt::format(
+        "{} puts the output together from what its ranks digest, and a command that takes many inputs at "
+        "a time cannot be taken apart: write {{}} instead of {{...}}",
         strategy.name);
   }
   if (!needs_stages(strategy, options) || workload.stages() != nullptr) return {};

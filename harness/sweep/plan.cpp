@@ -9,6 +9,7 @@
 #include <regex>
 #include <string_view>
 #include <unordered_set>
+#include <utility>
 
 #include "harness/base/error.hpp"
 
@@ -33,6 +34,15 @@ std::string problem_of(const Cell& cell) {
     return {};
   } catch (const UsageError& error) {
     return error.what();
+  }
+}
+
+/// The cell resolved, or as it is and why it cannot be: a user's work that has fewer tasks, say.
+std::pair<Cell, std::string> resolve(const Cell& written) {
+  try {
+    return {resolved(written), {}};
+  } catch (const UsageError& error) {
+    return {written, error.what()};
   }
 }
 
@@ -114,10 +124,11 @@ Plan make_plan(std::vector<SweepFile> sweeps, const PlanOptions& options) {
       });
       const std::optional<double> wanted = group == sweep.groups.end() ? std::nullopt : group->sees;
       try {
-        for (Cell& cell : expand_pitfalls(options.pitfalls, resolved(written))) {
+        const auto [named, unresolved] = resolve(written);
+        for (Cell& cell : expand_pitfalls(options.pitfalls, named)) {
           if (options.work && cell.chunk_size > cell.tasks) continue;  // meant for more tasks than these
           if (!options.filter.empty() && !std::regex_search(format_cell(cell), filter)) continue;
-          const std::string problem = problem_of(cell);
+          const std::string problem = unresolved.empty() ? problem_of(cell) : unresolved;
           plan.cells.push_back(PlannedCell{.cell = std::move(cell),
                                            .rounds = options.rounds.value_or(sweep.rounds),
                                            .repetitions = sweep.repetitions,

@@ -24,6 +24,8 @@
 #include "harness/base/names.hpp"
 #include "harness/strategies/strategy.hpp"
 #include "harness/sweep/budget.hpp"
+#include "harness/workloads/table.hpp"
+#include "harness/workloads/user_inputs.hpp"
 
 namespace noisefloor {
 namespace {
@@ -77,9 +79,10 @@ std::string axis_value(const toml::node& node, const Axis& axis, const std::stri
     if (!is_number(axis)) place.fail(fmt::format("{} takes texts, not the number {}", axis.name, number->get()));
     text = std::to_string(number->get());
   } else if (const auto* words = node.as_string()) {
-    if (is_number(axis) && !(axis.name == "workers" && words->get() == "all")) {
-      place.fail(fmt::format("{} takes numbers{}, not the text \"{}\"", axis.name,
-                             axis.name == "workers" ? " or \"all\"" : "", words->get()));
+    const bool has_all = axis.name == "workers" || axis.name == "tasks";
+    if (is_number(axis) && !(has_all && words->get() == "all")) {
+      place.fail(fmt::format("{} takes numbers{}, not the text \"{}\"", axis.name, has_all ? " or \"all\"" : "",
+                             words->get()));
     }
     text = words->get();
   } else {
@@ -94,10 +97,33 @@ std::string axis_value(const toml::node& node, const Axis& axis, const std::stri
   }
 }
 
-/// The values that `node` gives to an axis: one, or those of an array.
+/// The value of an axis of words: a text as a person types it, or an array of words.
+std::string words_value(const toml::node& node, const Axis& axis, const std::string& path) {
+  const Place place(path, node.source());
+  std::vector<std::string> words;
+  if (const auto* array = node.as_array()) {
+    for (const toml::node& element : *array) {
+      if (!element.is_string()) place.fail(fmt::format("{} takes texts, or an array of words", axis.name));
+      words.push_back(element.as_string()->get());
+    }
+  }
+  try {
+    return resolve_value(axis, node.is_array() ? join_words(words) : text_of(node, axis.name, path));
+  } catch (const UsageError& error) {
+    place.fail(error.what());
+  }
+}
+
+/// The values that `node` gives to an axis: one, or those of an array. Of an axis of words, an array of texts is one.
 AxisValues axis_values(const toml::node& node, const Axis& axis, const std::string& path) {
   AxisValues result{&axis, {}};
   const auto* array = node.as_array();
+  if (axis.words) {
+    const bool several = array != nullptr && !array->empty() && array->is_homogeneous(toml::node_type::array);
+    if (!several) return {&axis, {words_value(node, axis, path)}};
+    for (const toml::node& element : *array) result.values.push_back(words_value(element, axis, path));
+    return result;
+  }
   if (array == nullptr) {
     result.values.push_back(axis_value(node, axis, path));
     return result;
@@ -258,7 +284,7 @@ SweepFile parse_sweep(std::string_view text, const std::string& path) {
       if (!node.is_table()) Place(path, key.source()).fail("base must be a table: [base]");
       for (const auto& [axis_key, value] : *node.as_table()) {
         const Axis& axis = axis_of_key(axis_key, path, {});
-        if (value.is_array()) {
+        if (value.is_array() && !axis.words) {
           Place(path, value.source())
               .fail(fmt::format("{} in [base] takes one value; arrays belong into a [[group]]", axis.name));
         }
@@ -357,17 +383,24 @@ namespace {
 std::vector<std::string> fractions(const std::vector<std::string>& values, std::uint32_t tasks) {
   std::vector<double> numbers;
   numbers.reserve(values.size());
-  for (const std::string& value : values) numbers.push_back(std::strtod(value.c_str(), nullptr));
-  const double largest = *std::max_element(numbers.begin(), numbers.end());
+  for (const std::string& value : values) numbers.push_back(std::strtod(value.c_str(), nullptr));  // 0: all
+  const double largest = std::max(1.0, *std::max_element(numbers.begin(), numbers.end()));
   std::vector<std::string> result;
   for (const double number : numbers) {
-    const std::string count = std::to_string(std::max<long long>(1, std::llround(tasks * (number / largest))));
+    const double share = number == 0 ? 1 : number / largest;
+    const std::string count = std::to_string(std::max<long long>(1, std::llround(tasks * share)));
     if (std::find(result.begin(), result.end(), count) == result.end()) result.push_back(count);
   }
   return result;
 }
 
 void replace_work(SweepBlock& block, const Cell& work) {
+  const auto keeps = [&](const AxisValues& axis) {  // etl and copy both run over the user's files
+    return axis.axis->name == "workload" && work.work.library.empty() && work.work.command.empty() &&
+           std::all_of(axis.values.begin(), axis.values.end(),
+                       [](const std::string& name) { return select_workload(name).takes == "inputs"; });
+  };
+  const bool may_keep = std::any_of(block.axes.begin(), block.axes.end(), keeps);
   const std::string all = select_axis("tasks").get(work);
   AxisValues tasks{&select_axis("tasks"), {all}};
   for (const AxisValues& axis : block.axes) {
@@ -375,19 +408,23 @@ void replace_work(SweepBlock& block, const Cell& work) {
     if ((size || axis.axis == tasks.axis) && axis.values.size() > 1) tasks.values = fractions(axis.values, work.tasks);
   }
   std::erase_if(block.axes, [&](const AxisValues& axis) {
-    constexpr std::string_view kOwn[] = {"workload", "kernel", "format", "output_mode"};
-    return std::find(std::begin(kOwn), std::end(kOwn), axis.axis->name) != std::end(kOwn) ||
+    constexpr std::string_view kOwn[] = {"kernel", "format", "output_mode"};
+    const bool meant = select_workload(work.workload).uses_files && axis.axis->name != "format";
+    return (std::find(std::begin(kOwn), std::end(kOwn), axis.axis->name) != std::end(kOwn) && !meant) ||
            (axis.axis->name == "task_size" && work.task_size == 0);
   });
   for (AxisValues& axis : block.axes) {
     if (axis.axis->name != "strategy") continue;
-    std::erase_if(axis.values, [](const std::string& name) {
-      return find_by_name(strategies(), name, "strategy").start == Start::reference;
+    std::erase_if(axis.values, [&](const std::string& name) {
+      const Strategy& strategy = find_by_name(strategies(), name, "strategy");
+      return strategy.start == Start::reference &&
+             (!knows(strategy.reference, work.workload) || work.workload == "etl");
     });
   }
   for (const Axis& axis : axes()) {
-    constexpr std::string_view kWork[] = {"work", "library", "unchecked"};
+    constexpr std::string_view kWork[] = {"workload", "work", "library", "command", "inputs", "unchecked"};
     if (std::find(std::begin(kWork), std::end(kWork), axis.name) == std::end(kWork)) continue;
+    if (axis.name == "workload" && may_keep) continue;
     if (const std::string value = axis.get(work); !value.empty()) put(block.axes, {&axis, {value}});
   }
   put(block.axes, std::move(tasks));

@@ -13,10 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include "harness/audio/signals.hpp"
 #include "harness/base/error.hpp"
 #include "harness/base/unique_fd.hpp"
 #include "harness/workloads/file_tasks.hpp"
+#include "harness/workloads/sound_inputs.hpp"
 
 namespace noisefloor {
 namespace {
@@ -24,7 +24,7 @@ namespace {
 class CopyWorkload final : public Workload, private Stages {
  public:
   CopyWorkload(std::vector<std::string> inputs, std::vector<OutputFolders::Output> outputs, OutputMode mode,
-               std::uint64_t samples)
+               std::optional<std::uint64_t> samples)
       : inputs_(std::move(inputs)), outputs_(std::move(outputs)), mode_(mode), samples_(samples) {
     for (const auto& output : outputs_) bytes_ += output.bytes;
   }
@@ -165,7 +165,8 @@ class CopyWorkload final : public Workload, private Stages {
   std::vector<std::string> inputs_;
   std::vector<OutputFolders::Output> outputs_;
   OutputMode mode_;
-  std::uint64_t samples_ = 0, bytes_ = 0;
+  std::optional<std::uint64_t> samples_;
+  std::uint64_t bytes_ = 0;
   OutputFolders folders_{outputs_, mode_};
   StageTotals times_;
 };
@@ -174,13 +175,8 @@ class CopyWorkload final : public Workload, private Stages {
 
 std::unique_ptr<Workload> make_copy(const WorkloadOptions& options) {
   const OutputMode mode = output_mode(options.output_mode);
-  std::vector<std::string> inputs = test_signals(options.tasks, options.task_size, options.format);
-  std::vector<OutputFolders::Output> outputs;
-  outputs.reserve(inputs.size());
-  for (const std::string& path : inputs) {
-    outputs.push_back({path.substr(path.find_last_of('/') + 1), file_bytes(path)});
-  }
-  return std::make_unique<CopyWorkload>(std::move(inputs), std::move(outputs), mode, options.tasks * options.task_size);
+  SoundInputs inputs = sound_inputs(options);
+  return std::make_unique<CopyWorkload>(std::move(inputs.paths), std::move(inputs.outputs), mode, inputs.samples);
 }
 
 }  // namespace noisefloor

@@ -15,10 +15,10 @@
 #include <utility>
 
 #include "harness/audio/metadata.hpp"
-#include "harness/audio/signals.hpp"
 #include "harness/audio/sound_file.hpp"
 #include "harness/base/error.hpp"
 #include "harness/base/unique_fd.hpp"
+#include "harness/workloads/sound_inputs.hpp"
 #include "kernels/power.hpp"
 
 namespace noisefloor {
@@ -167,7 +167,7 @@ bool is_same(int fd, const std::string& path, const std::string& name) {
 class MeasuredEtl final : public EtlWorkload {
  public:
   MeasuredEtl(const std::vector<EtlTask>& tasks, EtlOptions options, std::vector<OutputFolders::Output> outputs,
-              std::uint64_t samples)
+              std::optional<std::uint64_t> samples)
       : EtlWorkload(tasks, std::move(options)), samples_(samples) {
     for (const auto& output : outputs) bytes_ += output.bytes;
     folders_.emplace(std::move(outputs), this->options().output_mode);
@@ -181,9 +181,10 @@ class MeasuredEtl final : public EtlWorkload {
   void clean() override { folders_->clean(); }
   [[nodiscard]] std::uint32_t digestible_iterations(std::uint32_t iterations) const override { return iterations; }
 
-  /// Test signals are written back by what wrote them: as many bytes out as in.
+  /// Test signals are written back by what wrote them: as many bytes out as in. Of a user's files that is not known.
   [[nodiscard]] Volume volume() const override {
-    return {.samples = samples_, .bytes_read = bytes_, .bytes_written = bytes_};
+    return {
+        .samples = samples_, .bytes_read = bytes_, .bytes_written = samples_ ? std::optional(bytes_) : std::nullopt};
   }
 
  protected:
@@ -191,7 +192,8 @@ class MeasuredEtl final : public EtlWorkload {
 
  private:
   std::optional<OutputFolders> folders_;
-  std::uint64_t samples_ = 0, bytes_ = 0;
+  std::optional<std::uint64_t> samples_;
+  std::uint64_t bytes_ = 0;
 };
 
 }  // namespace
@@ -508,15 +510,12 @@ std::optional<StageTimes> EtlWorkload::stage_times() const { return stage_totals
 
 std::unique_ptr<Workload> make_etl(const WorkloadOptions& options) {
   const OutputMode mode = output_mode(options.output_mode);
-  const std::vector<std::string> signals = test_signals(options.tasks, options.task_size, options.format);
+  const SoundInputs inputs = sound_inputs(options);
   std::vector<EtlTask> tasks;
-  std::vector<OutputFolders::Output> outputs;
-  tasks.reserve(signals.size());
-  outputs.reserve(signals.size());
-  for (const std::string& path : signals) {
-    const std::string name = path.substr(path.find_last_of('/') + 1);
-    outputs.push_back({name, file_bytes(path)});
-    tasks.push_back({.input = path, .output = name, .stream = stream_of(name.data(), name.size())});
+  tasks.reserve(inputs.paths.size());
+  for (std::size_t i = 0; i < inputs.paths.size(); ++i) {
+    const std::string& name = inputs.outputs[i].name;
+    tasks.push_back({.input = inputs.paths[i], .output = name, .stream = stream_of(name.data(), name.size())});
   }
   return std::make_unique<MeasuredEtl>(std::move(tasks),
                                        EtlOptions{.kernel = options.kernel,
@@ -527,7 +526,7 @@ std::unique_ptr<Workload> make_etl(const WorkloadOptions& options) {
                                                   .fsync = false,
                                                   .stop = nullptr,
                                                   .exists_hint = {}},
-                                       std::move(outputs), options.tasks * options.task_size);
+                                       inputs.outputs, inputs.samples);
 }
 
 }  // namespace noisefloor

@@ -10,12 +10,14 @@
 
 #include "harness/base/error.hpp"
 #include "harness/base/names.hpp"
+#include "harness/workloads/command.hpp"
 #include "harness/workloads/copy.hpp"
 #include "harness/workloads/etl.hpp"
 #include "harness/workloads/library.hpp"
 #include "harness/workloads/multiply.hpp"
 #include "harness/workloads/noise.hpp"
 #include "harness/workloads/payload.hpp"
+#include "harness/workloads/sound_inputs.hpp"
 #include "harness/workloads/spin.hpp"
 #include "harness/workloads/wait.hpp"
 
@@ -24,9 +26,26 @@ namespace {
 
 // One row per workload: name, help, why not here, unit of task_size, uses a kernel, uses files, maker.
 constexpr std::array kWorkloads = {
-    WorkloadRow{"etl", "read sound files, add noise, write them back", "", "samples", true, true, make_etl},
-    WorkloadRow{"copy", "the ETL without the noise and without a sound library: its ceiling", "", "samples", false,
-                true, make_copy},
+    WorkloadRow{"etl",
+                "read sound files, add noise, write them back",
+                "",
+                "samples",
+                true,
+                true,
+                make_etl,
+                describe_sound_inputs,
+                {},
+                "inputs"},
+    WorkloadRow{"copy",
+                "the ETL without the noise and without a sound library: its ceiling",
+                "",
+                "samples",
+                false,
+                true,
+                make_copy,
+                describe_sound_inputs,
+                {},
+                "inputs"},
     WorkloadRow{"noise", "the same in memory: noise added to consecutive slices of one signal", "", "samples", true,
                 false, make_noise},
     WorkloadRow{"spin", "a dependent chain of fixed length: pure computing, no memory", "", "steps", false, false,
@@ -37,7 +56,9 @@ constexpr std::array kWorkloads = {
     WorkloadRow{"payload", "bytes made and returned: what bringing results back costs", "", "bytes", false, false,
                 make_payload},
     WorkloadRow{"library", "your own function, from a shared library", "", "its own unit", false, false, make_library,
-                describe_library},
+                describe_library, "library"},
+    WorkloadRow{"command", "your own command, run over files", "", "inputs of their own sizes", false, false,
+                make_command, describe_command, "command inputs"},
 };
 
 constexpr const char* kKernelVariable = "NOISEFLOOR_KERNEL";

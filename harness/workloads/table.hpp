@@ -38,6 +38,8 @@ struct WorkloadRow {
   std::unique_ptr<Workload> (*make)(const WorkloadOptions&);
   /// Of a user's work, found out before it is planned; throws as `make`. Null: the workload is the suite's own.
   WorkFacts (*describe)(const WorkloadOptions&) = nullptr;
+  std::string_view needs = {};  ///< axes of the user's work without which it is none, blank-separated,
+  std::string_view takes = {};  ///< and those that it can do without
 };
 
 std::span<const WorkloadRow> workloads() noexcept;

@@ -192,6 +192,12 @@ class Workload {
   /// What one iteration reads, writes and computes.
   [[nodiscard]] virtual Volume volume() const { return {}; }
 
+  /// digest() of a part means nothing: parts cannot be added up.
+  [[nodiscard]] virtual bool digests_all_only() const noexcept { return false; }
+
+  /// Most memory that a process had which a task started, since the last prepare(); 0: tasks start none.
+  [[nodiscard]] virtual std::uint64_t peak_child_bytes() const noexcept { return 0; }
+
   /// No two threads of a process may run tasks at once.
   [[nodiscard]] virtual bool one_thread() const noexcept { return false; }
 

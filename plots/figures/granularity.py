@@ -18,7 +18,7 @@ from scripts.lib import naming, prose, results, stats
 MARGIN: Final = 1.4  # of the axis of durations beyond the first and the last
 PANEL_HEIGHT = 3.3  # inches
 # What makes a sequential cell the yardstick of another one.
-YARDSTICK = ("workload", "format", "kernel", "task_size", "output_mode", "pitfall")
+YARDSTICK = ("workload", "work", "format", "kernel", "task_size", "output_mode", "pitfall")
 
 
 @dataclass(frozen=True)
@@ -34,26 +34,32 @@ class Series:
     pays: stats.Metg  # break-even: where the speed-up falls to 1, interpolated as METG is
     surely_faster_ns: float | None  # the smallest task measured from which on the speed-up's interval lies above 1
     coarsest_speed_up: stats.Estimate
+    counts: bool = False  # "task_ns" and all crossings are numbers of tasks: those of a user's work have sizes of their own
 
 
 def series(launches: pd.DataFrame) -> list[Series]:
     """`launches`: results.launch_values of wall_ns, of one workload.
 
     t_seq of a granularity is the sequential cell's wall time per task in the same round, shared by all
-    strategies. Cells of other strategies that have no such yardstick are left out.
+    strategies. Cells of other strategies that have no such yardstick are left out. Where tasks have sizes of their own, the
+    batch grows instead of the task: the same of the number of tasks.
     """
+    counts = bool(len(launches)) and bool(launches["task_size"].isna().all())
+    axis = "tasks" if counts else "task_size"
+    yardstick = [*YARDSTICK, *(["tasks"] if counts else [])]
+    launches = launches.assign(task_size=launches["task_size"].fillna(0))
     launches = launches[launches["round"].notna()]  # nothing can be paired without
     sequential = (launches["strategy"] == "sequential") & np.isfinite(launches["value"])
     yardsticks = (
         launches[sequential]
-        .drop_duplicates([*YARDSTICK, "round"])
+        .drop_duplicates([*yardstick, "round"])
         .assign(t_seq=lambda rows: rows["value"] / rows["tasks"].astype(float))[
-            [*YARDSTICK, "round", "t_seq"]
+            [*yardstick, "round", "t_seq"]
         ]
     )
     others = launches[(launches["strategy"] != "sequential") & launches["task_ns"].notna()]
     others = others.assign(label=naming.label_series(others, axis=("task_size", "tasks", "workers")))
-    paired = others.merge(yardsticks, on=[*YARDSTICK, "round"], how="inner")
+    paired = others.merge(yardsticks, on=[*yardstick, "round"], how="inner")
     if not len(paired):
         return []
     paired["efficiency"] = stats.efficiency(
@@ -61,10 +67,9 @@ def series(launches: pd.DataFrame) -> list[Series]:
     )
     found = []
     for (label, workers), rows in paired.groupby(["label", "workers"], sort=False):
-        points = sorted(
-            rows.groupby("task_size", sort=True), key=lambda pair: float(pair[1]["task_ns"].median())
-        )
-        task_ns = [float(some["task_ns"].median()) for _, some in points]
+        x = "tasks" if counts else "task_ns"
+        points = sorted(rows.groupby(axis, sort=True), key=lambda pair: float(pair[1][x].median()))
+        task_ns = [float(some[x].median()) for _, some in points]
         efficiency = [stats.median_interval(some["efficiency"]) for _, some in points]
         speed_ups = [
             stats.speed_up(
@@ -73,9 +78,7 @@ def series(launches: pd.DataFrame) -> list[Series]:
             )
             for _, some in points
         ]
-        matrix = rows.pivot(index="round", columns="task_size", values="efficiency")[
-            [size for size, _ in points]
-        ]
+        matrix = rows.pivot(index="round", columns=axis, values="efficiency")[[size for size, _ in points]]
         name = str(label) + (naming.describe("workers", workers) if paired["workers"].nunique() > 1 else "")
         found.append(
             Series(
@@ -88,23 +91,30 @@ def series(launches: pd.DataFrame) -> list[Series]:
                 stats.metg(task_ns, matrix.to_numpy(dtype=float), 1 / int(workers)),
                 stats.break_even(task_ns, speed_ups),
                 speed_ups[-1],
+                counts,
             )
         )
     return sorted(found, key=lambda one: (naming.strategy_rank(one.strategy), one.label))
 
 
-def describe_metg(metg: stats.Metg) -> str:
+def amount(value: float, counts: bool) -> str:
+    """A duration in ns, or a number of tasks."""
+    return f"{math.ceil(value):,} task{'' if value <= 1 else 's'}" if counts else prose.duration(value)
+
+
+def describe_metg(metg: stats.Metg, counts: bool = False) -> str:
     """ "METG 2.98 µs [2.7, 3.1]" in one unit, and honest about what was not reached."""
+    name = "efficient from" if counts else "METG"
     if metg.kind == "unreached":
-        return "METG unreached"
+        return f"{name} unreached"
     at_most = "≤ " if metg.kind == "at_most" else ""
-    text = f"METG {at_most}{prose.duration(metg.ns)}"
+    text = f"{name} {at_most}{amount(metg.ns, counts)}"
     if np.isnan(metg.low):
         return f"{text} ({metg.rounds} rounds: no interval)"
     if metg.kind == "at_most" and metg.high == metg.low:
         return text
-    high = "unreached" if np.isinf(metg.high) else prose.duration(metg.high)
-    return f"{text} [{prose.duration(metg.low)}, {high}]"
+    high = "unreached" if np.isinf(metg.high) else amount(metg.high, counts)
+    return f"{text} [{amount(metg.low, counts)}, {high}]"
 
 
 def floor_ns(rows: pd.DataFrame) -> stats.Estimate | None:
@@ -121,10 +131,10 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
     """One panel for each workload, one line for each strategy."""
     launches = results.launch_values(rows, "wall_ns")
     found = []
-    for (workload, form), some in launches.groupby(["workload", "format"], sort=False):
+    for (workload, work, form), some in launches.groupby(["workload", "work", "format"], sort=False):
         lines = series(some)
         if lines:
-            found.append((f"{workload} {form}".strip(), lines))
+            found.append((f"{work or workload} {form}".strip(), lines))
     if not found:
         raise results.ResultsError(
             "the granularity rows have no strategy beside a sequential cell of the same task size and round: "
@@ -152,7 +162,8 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
         draw_panel(figure.add_subplot(grid[i]), heading, lines, floor)
     figure.data = pd.DataFrame(
         [
-            {"workload": heading, "series": one.label, "workers": one.workers, "task_ns": task_ns}
+            {"workload": heading, "series": one.label, "workers": one.workers}
+            | {"tasks" if one.counts else "task_ns": task_ns}
             | layout.point(estimate, "efficiency")
             for heading, lines in found
             for one in lines
@@ -164,7 +175,7 @@ def draw(run: results.Run, rows: pd.DataFrame) -> style.Picture:
 
 def is_visible(floor: stats.Estimate, lines: list[Series]) -> bool:
     """Whether the axis reaches down to the floor."""
-    return floor.median > min(ns for one in lines for ns in one.task_ns) / MARGIN
+    return not lines[0].counts and floor.median > min(ns for one in lines for ns in one.task_ns) / MARGIN
 
 
 def describe_floor(floor: stats.Estimate | None, found: list[tuple[str, list[Series]]]) -> str:
@@ -178,10 +189,15 @@ def line_of(one: Series) -> layout.Line:
     return layout.Line(
         one.strategy,
         one.label,
-        [ns / 1e3 for ns in one.task_ns],
+        [x / scale_of(one) for x in one.task_ns],
         [layout.scaled(e, 0.01) for e in one.efficiency],
-        (describe_metg(one.metg), describe_break_even(one)),
+        (describe_metg(one.metg, one.counts), describe_break_even(one)),
     )
+
+
+def scale_of(one: Series) -> float:
+    """Of the axis: µs, or tasks."""
+    return 1.0 if one.counts else 1e3
 
 
 def highest(lines: list[Series]) -> float:
@@ -223,7 +239,7 @@ def draw_panel(axes: Any, heading: str, lines: list[Series], floor: stats.Estima
     for one, line in zip(lines, drawn):
         mark = marks[line.strategy, line.label]
         if one.metg.kind == "reached" and not np.isnan(one.metg.low):
-            ends = [one.metg.low / 1e3, min(one.metg.high / 1e3, high)]
+            ends = [one.metg.low / scale_of(one), min(one.metg.high / scale_of(one), high)]
             threshold = 100 * stats.metg_threshold(one.workers)
             axes.plot(ends, [threshold] * 2, color=mark.color, marker="|", markersize=9)
         if one.surely_faster_ns is not None:
@@ -231,7 +247,9 @@ def draw_panel(axes: Any, heading: str, lines: list[Series], floor: stats.Estima
             axes.plot([line.xs[at]], [line.ys[at].median], marker="o", markersize=14, markerfacecolor="none",
                       markeredgecolor=mark.color, zorder=4)  # fmt: skip
     layout.set_log_axis(axes.xaxis, layout.log_ticks(low, high))
-    axes.set_xlabel("task granularity: time of one task alone, µs")
+    axes.set_xlabel(
+        "tasks in the batch" if lines[0].counts else "task granularity: time of one task alone, µs"
+    )
     axes.set_ylabel("efficiency, %")
     axes.set_title(heading, loc="left", fontsize=style.SIZE["panel"])
     layout.label_lines(axes, drawn)
@@ -240,7 +258,7 @@ def draw_panel(axes: Any, heading: str, lines: list[Series], floor: stats.Estima
 def describe_break_even(one: Series) -> str:
     if one.pays.kind == "unreached":
         return "break-even unreached"
-    return f"break-even {'≤ ' if one.pays.kind == 'at_most' else ''}{prose.duration(one.pays.ns)}"
+    return f"break-even {'≤ ' if one.pays.kind == 'at_most' else ''}{amount(one.pays.ns, one.counts)}"
 
 
 def reference(axes: Any, xs: list[float], y: float, dash: str, text: str) -> None:

@@ -17,13 +17,15 @@ from scripts.lib import results, tables
 STRATEGIES: Final = tables.names("strategies")
 
 # What makes two cells the same batch: only these may be compared with each other.
-BATCH: Final = ("workload", "format", "tasks", "task_size", "output_mode", "pitfall")
+BATCH: Final = ("workload", "work", "format", "tasks", "task_size", "output_mode", "pitfall")
+# What a user's own work is: `work` names it.
+OWN: Final = ("work", "library", "command", "inputs", "unchecked", "work_id")
 
 
 def label_series(cells: pd.DataFrame, axis: Sequence[str]) -> Any:
     """A name for the series of each row: its strategy and whatever else varies among the cells of this
     strategy, except the factors in `axis`, which the figure shows by position."""
-    ignored = {"sweep", "strategy", "task_ns", *axis}
+    ignored = {"sweep", "strategy", "task_ns", *OWN, *axis}
     names = pd.Series("", index=cells.index, dtype=object)
     for strategy, rows in cells.groupby("strategy", sort=False):
         parts = pd.Series(str(strategy), index=rows.index, dtype=object)
@@ -53,7 +55,10 @@ def describe_batch(cell: Any) -> str:
     tasks = "?" if pd.isna(cell["tasks"]) else f"{cell['tasks']:,}"
     size = "" if pd.isna(cell["task_size"]) else f" of size {cell['task_size']:,}"
     details = [str(cell[name]) for name in ("format", "output_mode", "pitfall") if cell[name]]
-    return f"{tasks} {cell['workload']} task{'' if tasks == '1' else 's'}{size}" + (
+    if cell["unchecked"]:
+        details.append("output unchecked")
+    kind = cell["work"] or cell["workload"]
+    return f"{tasks} {kind} task{'' if tasks == '1' else 's'}{size}" + (
         f" ({', '.join(details)})" if details else ""
     )
 

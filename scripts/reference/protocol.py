@@ -9,7 +9,8 @@
   --least-ns N      a repetition lasts at least this long: --iterations 0 doubles until it does
   --amplitude A     standard deviation of the noise relative to full scale
   --signals FOLDER  etl: the inputs are 0000.wav, 0001.wav, … in it, as many as the cell has tasks
-  --output FOLDER   etl: an empty folder, locked by an inherited descriptor as long as the program lives
+  --output FOLDER   etl, command: an empty folder, locked by an inherited descriptor as long as the program lives
+  --inputs FILE     command: the inputs, each ended by a zero byte
 
 or with `--missing NAME` alone: it prints "nothing" or what it lacks to run the strategy NAME, and ends.
 
@@ -19,6 +20,7 @@ SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
 import csv
 import importlib.util
@@ -27,10 +29,13 @@ import json
 import multiprocessing
 import os
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,9 +43,12 @@ from typing import Any, ContextManager, Final, TypeAlias
 
 PROTOCOL: Final = 1
 MODULES: Final = ("numpy", "scipy")
+WITH_OUTPUT: Final = ("etl", "command")
+CHECK_NS: Final = 2_000_000_000
 ENDING_NS: Final = 5_000_000  # CPU time that a worker may still use when it was asked for the last time
 
-# One task of the ETL: paths of the input and of the output. One of `multiply`: its items.
+# One task of the ETL: paths of the input and of the output. One of `command`: the input, and the folder of the iteration.
+# One of `multiply`: its items.
 Task: TypeAlias = Any
 
 
@@ -60,6 +68,9 @@ class Launch:
     seed: int
     signals: Path
     output: Path
+    words: tuple[str, ...] = ()  # of the command
+    inputs: tuple[str, ...] = ()
+    unchecked: bool = False
 
     @property
     def sigma(self) -> float:
@@ -76,6 +87,7 @@ class Program:
     run: Callable[[Any, Launch, Sequence[Task], Callable[[Any], None]], None]
     missing: Callable[[], str] = lambda: ""
     knows_peak: bool = True  # False: its processes are gone before anybody could ask them
+    refuse: Callable[[Launch], str] = lambda launch: ""  # why it cannot run this launch as it is meant
 
 
 @dataclass
@@ -249,12 +261,16 @@ def make_tasks(launch: Launch, iteration: int) -> list[Task]:
         size = launch.task_size
         return [range(i * size, (i + 1) * size) for i in range(launch.tasks)]
     folder = launch.output / f"{iteration:04}"
+    if launch.kind == "command":
+        return [(path, str(folder)) for path in launch.inputs]
     names = [f"{i:04}.wav" for i in range(launch.tasks)]
     return [(str(launch.signals / name), str(folder / name)) for name in names]
 
 
 def verify(launch: Launch, tasks: Sequence[Task], results: Sequence[Any]) -> None:
     """Throws WrongOutput. Called with the clock stopped."""
+    if launch.kind == "command":
+        return  # pieces of what all processes wrote: see Measured.verify_bytes()
     if len(results) != len(tasks):
         raise WrongOutput(f"{len(results)} results where {len(tasks)} tasks were due")
     if launch.kind == "multiply":
@@ -308,6 +324,31 @@ class Measured:
         self.warm_pool: Any = None
         self.children_peak: int | None = 0  # of pools that are gone
         self.children_delay = Usage()
+        self.expected: tuple[int, ...] | None = None  # how often each byte is in a command's output
+
+    def verify_bytes(self, pieces: Sequence[bytes], cpu_ns: int) -> None:
+        """Of a command, what its processes wrote in whatever order: the bytes that they write one after the other, if that
+        takes no longer than CHECK_NS of CPU time, else those of the repetition before. Throws WrongOutput."""
+        launch = self.launch
+        counted = collections.Counter[int]()
+        for piece in pieces:
+            counted.update(piece)
+        found = tuple(counted[byte] for byte in range(256))
+        if self.expected is None and cpu_ns <= CHECK_NS:
+            with tempfile.TemporaryDirectory(dir=launch.output) as folder:
+                everything = collections.Counter[int]()
+                for group in batched(launch.inputs, launch.chunk_size if "{...}" in launch.words else 1):
+                    everything.update(
+                        subprocess.run(
+                            filled(launch.words, group, folder), capture_output=True, check=True
+                        ).stdout
+                    )
+            self.expected = tuple(everything[byte] for byte in range(256))
+        if self.expected is not None and found != self.expected:
+            raise WrongOutput(
+                f"{sum(found)} bytes of output differ from the {sum(self.expected)} that were expected"
+            )
+        self.expected = found
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
@@ -349,7 +390,7 @@ class Measured:
         seen = Repetition()
         batches = [make_tasks(launch, i) for i in range(iterations)]
         results: list[list[Any]] = [[] for _ in batches]
-        for iteration in range(iterations if launch.kind == "etl" else 0):
+        for iteration in range(iterations if launch.kind in WITH_OUTPUT else 0):
             (launch.output / f"{iteration:04}").mkdir()
         self.children_peak = 0
         resettable = reset_peaks(["self", *descendants()])
@@ -381,12 +422,14 @@ class Measured:
             if check:
                 for tasks, got in zip(batches, results):
                     verify(launch, tasks, got)
+                    if launch.kind == "command" and not launch.unchecked:
+                        self.verify_bytes(got, seen.usage.cpu_ns // iterations)
         except WrongOutput as error:
             seen.status, seen.message = "wrong_output", str(error)
         except Exception as error:  # a task's own: the row tells of it
             seen.wall_ns = seen.wall_ns or time.perf_counter_ns() - start
             seen.status, seen.message = "failed", f"{type(error).__name__}: {error}"
-        if launch.kind == "etl":
+        if launch.kind in WITH_OUTPUT:
             for iteration in range(iterations):
                 shutil.rmtree(launch.output / f"{iteration:04}")
         return seen
@@ -401,7 +444,24 @@ class Measured:
 
 
 def parse_cell(text: str) -> dict[str, str]:
-    return dict(part.split("=", 1) for part in text.split(",") if part)
+    parts = (part.split("=", 1) for part in text.split(",") if part)
+    return {name: urllib.parse.unquote(value, errors="surrogateescape") for name, value in parts}
+
+
+def filled(words: Sequence[str], inputs: Sequence[str], folder: str) -> list[str]:
+    """The command for these inputs: one for {}, all for {...}."""
+    command: list[str] = []
+    for word in words:
+        if word == "{...}":
+            command += inputs
+        else:
+            command.append(word.replace("{}", inputs[0]).replace("{out}", folder))
+    return command
+
+
+def batched(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 def csv_line(fields: Sequence[str]) -> str:
@@ -511,6 +571,7 @@ def main(argv: Sequence[str], programs: dict[str, Program]) -> int:
     parser.add_argument("--program", type=Path)
     parser.add_argument("--signals", type=Path, default=Path())
     parser.add_argument("--output", type=Path, default=Path())
+    parser.add_argument("--inputs", type=Path)
     options = parser.parse_args(argv)
     if options.missing is not None:
         if options.missing not in programs:
@@ -548,7 +609,17 @@ def main(argv: Sequence[str], programs: dict[str, Program]) -> int:
         seed=options.seed,
         signals=options.signals,
         output=options.output,
+        words=tuple(shlex.split(cell.get("command", ""))),
+        inputs=tuple(os.fsdecode(name) for name in options.inputs.read_bytes().split(b"\0")[:-1])
+        if options.inputs
+        else (),
+        unchecked=cell.get("unchecked") == "yes",
     )
+    if reason := program.refuse(launch):
+        row |= {"status": "skipped", "message": reason}
+        sys.stdout.write(csv_line([row[name] for name in columns]))
+        shutil.rmtree(launch.output, ignore_errors=True)
+        return 0
     measured = Measured(program, launch)
     worst = 0
     try:
@@ -559,10 +630,10 @@ def main(argv: Sequence[str], programs: dict[str, Program]) -> int:
             timed = [measured.repeat(iterations) for _ in range(options.repetitions)]
         for number, (seen, found) in enumerate(zip(timed, disturbance(options.program, timed))):
             worst = max(worst, seen.status != "ok")
-            filled = fill(row, launch, iterations, number, seen)
-            filled |= {name: value for name, value in found.items() if name in filled}
-            sys.stdout.write(csv_line([filled[name] for name in columns]))
+            told = fill(row, launch, iterations, number, seen)
+            told |= {name: value for name, value in found.items() if name in told}
+            sys.stdout.write(csv_line([told[name] for name in columns]))
     finally:
-        if launch.kind == "etl":
+        if launch.kind in WITH_OUTPUT:
             shutil.rmtree(launch.output, ignore_errors=True)
     return worst
