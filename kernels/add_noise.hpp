@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 //
 // It computes kernels/noise.hpp, 32 samples a step: the 16 lanes lie in 1 register (AVX-512), 2 (AVX2)
-// or 4 (NEON). Every name is templated on the architecture, so that no two units share a symbol.
+// or 4 (NEON, SSE2). Every name is templated on the architecture, so that no two units share a symbol.
 #pragma once
 
 #include <cassert>

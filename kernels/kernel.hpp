@@ -15,7 +15,7 @@ namespace noisefloor {
 // `key` (kernels/noise.hpp). `in` and `out` may be the same pointer, need no alignment but that of
 // their type, and must not overlap otherwise. 0 <= sigma <= kLargestSigma, in units of the sample type; 0 copies the
 // input. A build with assertions checks these at every call; others do not: who takes sigma from a user rejects what is
-// negative, NaN or infinite. Thread-safe: no state is shared (the naive kernel keeps a generator per thread).
+// negative, NaN or infinite. Thread-safe: no state is shared (the naive kernels keep a generator per thread).
 //
 // Integer noise is rounded to the nearest multiple of `step`, ties to even, and added with saturation.
 // `step` is a power of two: the least step of the file's subtype in the sample type (256 for 8-bit sound
@@ -42,6 +42,7 @@ struct KernelCode {
 struct Kernel {
   std::string_view name;
   std::string_view help;
+  std::string_view bytes_of;     ///< the kernel whose bytes it gives: `scalar`, the definition, or `naive`
   std::string_view unavailable;  ///< why it cannot run here; empty if it can
   KernelCode add_noise;          ///< null pointers if unavailable
 };

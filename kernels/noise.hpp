@@ -1,4 +1,4 @@
-// What the noise is: the one-page definition that every kernel but `naive` reproduces bit for bit.
+// What the noise is: the one-page definition that every kernel but the naive ones reproduces bit for bit.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -70,6 +70,33 @@ inline constexpr float kCosine[4] = {0x1.ffff2p-1F, -0x1.3bc5a4p2F, 0x1.02a468p2
 /// Added to a product below 2^22 in magnitude with one rounding, it leaves the nearest integer in the low bits.
 inline constexpr float kRounder = 0x1.8p23F;
 
+/// x·y + z with one rounding, for the unit `Unit`. Primary: the CPU's, or the C library's where the unit is compiled
+/// for CPUs without it. A unit may specialise it.
+template <class Unit>
+struct Fma {
+  static float multiply_add(float x, float y, float z) noexcept { return __builtin_fmaf(x, y, z); }
+};
+
+/// The same without such an instruction, and without a branch, so that loops of it are vectorised. For finite results
+/// that are no subnormal float32. The product is exact in float64 and the sum is rounded to odd there, so that the
+/// second rounding gives what one alone would (Boldo, Melquiond, "Emulation of FMA and correctly rounded sums: proved
+/// algorithms using rounding to odd", 2008).
+template <class Unit>
+struct FmaInDouble {
+  static float multiply_add(float x, float y, float z) noexcept {
+    const double product = static_cast<double>(x) * static_cast<double>(y);
+    const double addend = static_cast<double>(z);
+    const double sum = product + addend;
+    const double part = sum - product;  // Knuth's TwoSum: sum + error is exact
+    const double error = (product - (sum - part)) + (addend - part);
+    const auto bits = __builtin_bit_cast(std::uint64_t, sum);
+    const std::uint64_t wrong = error != 0.0 ? ~bits & 1U : 0U;  // inexact and even: the odd neighbour is wanted
+    const std::uint64_t inward =
+        (__builtin_bit_cast(std::uint64_t, error) ^ bits) >> 63;  // the side that the error is on
+    return static_cast<float>(__builtin_bit_cast(double, bits + wrong - 2 * (wrong & inward)));
+  }
+};
+
 /// The definition in scalar code. `Unit` is a type of the including translation unit (in an anonymous
 /// namespace), so that no two units with different instruction sets share an inline function.
 template <class Unit>
@@ -116,7 +143,7 @@ struct Noise {
 
   /// Box-Muller. The magnitude of `x` (31 bits, made odd) gives the radius, its sign the half plane,
   /// `y` the angle within it.
-  static Pair box_muller(std::uint32_t x, std::uint32_t y) noexcept {
+  [[gnu::always_inline]] static Pair box_muller(std::uint32_t x, std::uint32_t y) noexcept {
     const std::uint32_t bits = as_bits(static_cast<float>(static_cast<std::int32_t>(x | 1U)));  // ± 2^31·u
     const float units = static_cast<float>(static_cast<std::int32_t>(bits & 0x7fffffffU) - 0x4f000000);
     const float t = as_float((bits & 0x007fffffU) | 0x3f800000U) - 1.5F;
@@ -131,7 +158,7 @@ struct Noise {
     return {radius, cosine, sine};
   }
 
-  static float fma(float x, float y, float z) noexcept { return __builtin_fmaf(x, y, z); }
+  static float fma(float x, float y, float z) noexcept { return Fma<Unit>::multiply_add(x, y, z); }
   static float square_root(float x) noexcept { return __builtin_sqrtf(x); }
   static std::uint32_t as_bits(float x) noexcept { return __builtin_bit_cast(std::uint32_t, x); }
   static float as_float(std::uint32_t x) noexcept { return __builtin_bit_cast(float, x); }

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <xsimd/xsimd.hpp>
 
+#include "kernels/noise.hpp"
+
 namespace noisefloor::simd {
 
 template <class T, class Arch>
@@ -153,6 +155,55 @@ struct Tally<xsimd::fma3<xsimd::avx2>> {
   static Shorts add_where_different(const Shorts& tally, const Shorts& a, const Shorts& b) noexcept {
     // Equal elements compare to -1: 1 + (-1) for them, 1 for the others.
     return _mm256_add_epi16(tally, _mm256_add_epi16(_mm256_cmpeq_epi16(a, b), _mm256_set1_epi16(1)));
+  }
+};
+#elif defined(__x86_64__)
+/// Without such an instruction: product and sum in float64, rounded again to float32. That differs from one rounding
+/// only where the sum lies in the middle of two float32 and is itself rounded, about one in 2^29: those are computed
+/// anew.
+template <>
+struct Fused<xsimd::sse2> {
+  using Floats = Batch<float, xsimd::sse2>;
+  static Floats multiply_add(const Floats& x, const Floats& y, const Floats& z) noexcept {
+    const __m128d low = sum(x, y, z);
+    const __m128d high = sum(_mm_movehl_ps(x, x), _mm_movehl_ps(y, y), _mm_movehl_ps(z, z));
+    const Floats rounded = _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high));
+    if (_mm_movemask_epi8(_mm_or_si128(middle(low), middle(high))) == 0) [[likely]]
+      return rounded;
+    return one_by_one(x, y, z);
+  }
+  static Floats multiply_subtract_from(const Floats& x, const Floats& y, const Floats& z) noexcept {
+    return multiply_add(-x, y, z);
+  }
+
+ private:
+  /// Of the lower two elements.
+  static __m128d sum(__m128 x, __m128 y, __m128 z) noexcept {
+    return _mm_add_pd(_mm_mul_pd(_mm_cvtps_pd(x), _mm_cvtps_pd(y)), _mm_cvtps_pd(z));
+  }
+  /// Not 0 where the 29 bits that float32 lacks are 100…0. The upper words never are.
+  static __m128i middle(__m128d sum) noexcept {
+    return _mm_cmpeq_epi32(_mm_slli_epi32(_mm_castpd_si128(sum), 3), _mm_set_epi32(1, INT32_MIN, 1, INT32_MIN));
+  }
+  [[gnu::noinline]] static Floats one_by_one(const Floats& x, const Floats& y, const Floats& z) noexcept {
+    alignas(16) float xs[4], ys[4], zs[4];
+    x.store_aligned(xs);
+    y.store_aligned(ys);
+    z.store_aligned(zs);
+    for (int i = 0; i < 4; ++i) zs[i] = FmaInDouble<xsimd::sse2>::multiply_add(xs[i], ys[i], zs[i]);
+    return Floats::load_aligned(zs);
+  }
+};
+template <>
+struct Widening<xsimd::sse2> {
+  using Words = Batch<std::uint64_t, xsimd::sse2>;
+  static Words multiply(const Words& x, const Words& y) noexcept { return _mm_mul_epu32(x, y); }
+};
+template <>
+struct Tally<xsimd::sse2> {
+  using Shorts = Batch<std::int16_t, xsimd::sse2>;
+  static Shorts add_where_different(const Shorts& tally, const Shorts& a, const Shorts& b) noexcept {
+    return _mm_add_epi16(tally, _mm_add_epi16(_mm_cmpeq_epi16(a, b), _mm_set1_epi16(1)));
   }
 };
 #elif defined(__aarch64__)

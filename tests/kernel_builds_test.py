@@ -69,7 +69,7 @@ def main(argv: list[str]) -> int:
             "-DCMAKE_EXE_LINKER_FLAGS=-static",
         )
         other = sums_of(run("qemu-aarch64", program))
-        wanted = {"neon64", "omp_simd", "scalar"}
+        wanted = {"neon64", "omp_simd_neon64", "scalar"}
     else:
         headers = os.environ.get("XSIMD_INCLUDE_DIR", "")
         if not headers:

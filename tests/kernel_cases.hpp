@@ -31,9 +31,18 @@ struct NamedCode {
 inline std::vector<NamedCode> exact_kernels() {
   std::vector<NamedCode> codes{{"scalar_libm", kScalarLibmCode}};
   for (const Kernel& kernel : kernels()) {
-    if (kernel.unavailable.empty() && kernel.name != "naive" && kernel.name != "scalar") {
+    if (kernel.unavailable.empty() && kernel.bytes_of == "scalar" && kernel.name != "scalar") {
       codes.push_back({kernel.name, kernel.add_noise});
     }
+  }
+  return codes;
+}
+
+/// The kernels whose noise is that of `naive`, which is among them.
+inline std::vector<NamedCode> naive_kernels() {
+  std::vector<NamedCode> codes;
+  for (const Kernel& kernel : kernels()) {
+    if (kernel.unavailable.empty() && kernel.bytes_of == "naive") codes.push_back({kernel.name, kernel.add_noise});
   }
   return codes;
 }

@@ -14,7 +14,7 @@ namespace {
 std::vector<NamedCode> all_kernels() {
   std::vector<NamedCode> codes = exact_kernels();
   codes.push_back({"scalar", code_of("scalar")});
-  codes.push_back({"naive", code_of("naive")});
+  for (const NamedCode& naive : naive_kernels()) codes.push_back(naive);
   return codes;
 }
 

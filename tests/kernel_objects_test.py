@@ -21,14 +21,26 @@ ARCHITECTURES = {
     "avx512": "xsimd::avx512bw",
     "avx2": "xsimd::fma3<xsimd::avx2>",
     "neon64": "xsimd::neon64",
-    "omp_simd": None,
+    "sse2": "xsimd::sse2",
+    "omp_simd_avx512": None,
+    "omp_simd_avx2": None,
+    "omp_simd_neon64": None,
+    "omp_simd_sse2": None,
     "scalar": None,
+    "naive_avx512": None,
+    "naive_avx2": None,
 }
 CODE_TABLES = {
     "avx512": "kAvx512Code",
     "avx2": "kAvx2Code",
     "neon64": "kNeon64Code",
-    "omp_simd": "kOmpSimdCode",
+    "sse2": "kSse2Code",
+    "omp_simd_avx512": "kOmpSimdAvx512Code",
+    "omp_simd_avx2": "kOmpSimdAvx2Code",
+    "omp_simd_neon64": "kOmpSimdNeon64Code",
+    "omp_simd_sse2": "kOmpSimdSse2Code",
+    "naive_avx512": "kNaiveAvx512Code",
+    "naive_avx2": "kNaiveAvx2Code",
     "scalar": "kScalarCode",
     "scalar_libm": "kScalarLibmCode",
     "naive": "kNaiveCode",
@@ -94,8 +106,12 @@ class KernelObjects(unittest.TestCase):
         self.kernels = {kernel_of(path): path for path in object_files() if kernel_of(path)}
 
     def test_every_kernel_of_this_architecture_is_looked_at(self) -> None:
-        vector = {"avx512", "avx2"} if "avx512" in self.kernels else {"neon64"}
-        self.assertEqual(set(self.kernels), vector | {"omp_simd", "scalar", "scalar_libm", "naive"})
+        vector = {"avx512", "avx2", "sse2"} if "avx512" in self.kernels else {"neon64"}
+        by_compiler = {f"omp_simd_{name}" for name in vector}
+        native = {"naive_avx512", "naive_avx2"} if "avx512" in self.kernels else set()
+        self.assertEqual(
+            set(self.kernels), vector | by_compiler | native | {"scalar", "scalar_libm", "naive"}
+        )
 
     def test_no_symbol_is_defined_in_two_objects(self) -> None:
         self.assertEqual(defined_twice(object_files()), [])
@@ -115,17 +131,22 @@ class KernelObjects(unittest.TestCase):
         ] = {  # name: patterns that are there, patterns that are not
             "avx512": (["%zmm", r"vfmadd\w+ps .*%zmm", "vsqrtps .*%zmm"], []),
             "avx2": (["%ymm", r"vfmadd\w+ps .*%ymm", "vsqrtps .*%ymm"], ["%zmm", "%k[1-7]"]),
-            "omp_simd": (["%ymm", r"vfmadd\w+ps .*%ymm"], ["%zmm", "%k[1-7]"]),
+            "sse2": (["mulpd .*%xmm", "sqrtps .*%xmm"], ["%zmm", "%ymm", "vfmadd"]),
+            "omp_simd_avx512": ([r"vfmadd\w+ps .*%zmm", "vsqrtps .*%zmm"], []),
+            "omp_simd_avx2": ([r"vfmadd\w+ps .*%ymm", "vsqrtps .*%ymm"], ["%zmm", "%k[1-7]"]),
+            "omp_simd_sse2": (["mulpd .*%xmm", "sqrtps .*%xmm"], ["%zmm", "%ymm", "vfmadd", "fmaf"]),
             "scalar": ([r"vfmadd\w+ss"], ["%zmm", "%ymm", r"vfmadd\w+ps"]),
             "scalar_libm": (["fmaf"], ["%zmm", "%ymm", "vfmadd", "%k[1-7]"]),
             "naive": ([], ["%zmm", "%ymm", "vfmadd"]),
+            "naive_avx2": (["%ymm"], ["%zmm", "%k[1-7]"]),
+            "naive_avx512": (["%zmm"], []),
         }
         for kernel, (present, absent) in holds.items():
             text = instructions(self.kernels[kernel])
             if kernel == "scalar_libm":  # a call's target is in the relocations
                 text += run("nm", "--undefined-only", self.kernels[kernel])
             for pattern in present:
-                self.assertRegex(text, pattern, kernel)
+                self.assertIsNotNone(re.search(pattern, text), f"{kernel}: no {pattern}")
             for pattern in absent:
                 self.assertIsNone(re.search(pattern, text), f"{kernel}: {pattern}")
 

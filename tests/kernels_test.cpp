@@ -204,7 +204,7 @@ TYPED_TEST(Formats, PiecesAreTheWhole) {
   Call call{.sigma = std::is_integral_v<T> ? 2000.0F : 2.0F, .key = {5, 6}, .first = 777};
   std::vector<NamedCode> codes = exact_kernels();
   codes.push_back({"scalar", code_of("scalar")});
-  codes.push_back({"naive", code_of("naive")});
+  for (const NamedCode& naive : naive_kernels()) codes.push_back(naive);
   for (const auto& [name, code] : codes) {
     std::vector<T> whole(kCount);
     call.first = 777;
@@ -246,7 +246,7 @@ TYPED_TEST(Formats, BlocksBeyondTheThirtySecondBitAreBlocksToo) {
 std::vector<NamedCode> all_kernels() {
   std::vector<NamedCode> codes = exact_kernels();
   codes.push_back({"scalar", code_of("scalar")});
-  codes.push_back({"naive", code_of("naive")});
+  for (const NamedCode& naive : naive_kernels()) codes.push_back(naive);
   return codes;
 }
 
@@ -334,7 +334,8 @@ TEST(Table, ListsEveryKernelWidestFirstWithAReasonWhereItCannotRun) {
     EXPECT_EQ(kernel.add_noise.f32 != nullptr, runs) << kernel.name;
     EXPECT_EQ(kernel.add_noise.f64 != nullptr, runs) << kernel.name;
   }
-  EXPECT_THAT(names, ::testing::ElementsAre("avx512", "avx2", "neon64", "omp_simd", "scalar", "naive"));
+  EXPECT_THAT(names, ::testing::ElementsAre("avx512", "avx2", "neon64", "sse2", "omp_simd_avx512", "omp_simd_avx2",
+                                            "omp_simd_neon64", "omp_simd_sse2", "scalar", "naive_native", "naive"));
 }
 
 #if defined(__x86_64__)
@@ -347,7 +348,12 @@ TEST(Table, SaysWhatTheCpuLacks) {
   };
   EXPECT_EQ(reason("neon64"), "needs an AArch64 CPU");
   EXPECT_EQ(reason("avx2").empty(), __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
-  EXPECT_EQ(reason("omp_simd").empty(), reason("avx2").empty());
+  EXPECT_EQ(reason("omp_simd_neon64"), "needs an AArch64 CPU");
+  EXPECT_EQ(reason("sse2"), "");
+  EXPECT_EQ(reason("omp_simd_sse2"), "");
+  EXPECT_EQ(reason("omp_simd_avx2"), reason("avx2"));
+  EXPECT_EQ(reason("omp_simd_avx512"), reason("avx512"));
+  EXPECT_EQ(reason("naive_native"), reason("avx2"));
   EXPECT_EQ(reason("avx512").empty(), __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
                                           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"));
 }
@@ -358,7 +364,11 @@ TEST(Table, EveryRowRunsTheCodeOfItsOwnUnit) {
   const std::pair<std::string_view, const KernelCode*> units[] = {
       {"avx512", &kAvx512Code},
       {"avx2", &kAvx2Code},
-      {"omp_simd", &kOmpSimdCode},
+      {"sse2", &kSse2Code},
+      {"omp_simd_avx512", &kOmpSimdAvx512Code},
+      {"omp_simd_avx2", &kOmpSimdAvx2Code},
+      {"omp_simd_sse2", &kOmpSimdSse2Code},
+      {"naive_native", code_of("avx512").i16 != nullptr ? &kNaiveAvx512Code : &kNaiveAvx2Code},
       {"scalar", __builtin_cpu_supports("fma") ? &kScalarCode : &kScalarLibmCode},
       {"naive", &kNaiveCode}};
   std::set<const void*> functions;
@@ -463,6 +473,48 @@ TEST(Naive, IsNormalToo) {
   }
   EXPECT_NEAR(sum / kCount, 0.0, 5 * 2.0 / 1000);
   EXPECT_NEAR(squares / kCount, 4.0, 5 * 4.0 * 1.42 / 1000);
+}
+
+TEST(Naive, GivesTheSameBytesWhateverItIsCompiledFor) {
+  const auto same = [](auto sample) {
+    using T = decltype(sample);
+    const std::vector<T> samples = signal<T>(10'000, 7);
+    std::vector<T> expected(samples.size()), actual(samples.size());
+    const float sigma = std::is_integral_v<T> ? 700.0F : 0.1F;
+    const std::size_t saturated =
+        add_noise(code_of("naive"), samples.data(), expected.data(), samples.size(), {.sigma = sigma});
+    for (const auto& [name, code] : naive_kernels()) {
+      EXPECT_EQ(add_noise(code, samples.data(), actual.data(), samples.size(), {.sigma = sigma}), saturated) << name;
+      EXPECT_TRUE(same_bytes(expected, actual)) << name;
+    }
+  };
+  same(std::int16_t{});
+  same(std::int32_t{});
+  same(float{});
+  same(double{});
+}
+
+// ---- Fused multiply-add where there is no instruction ----------------------------------------------
+
+TEST(FmaInDouble, IsTheCLibrarysFmaAlsoWhereTheSumIsBesideTheMiddleOfTwoFloats) {
+  std::mt19937 engine(11);
+  const auto word = [&] { return static_cast<float>(static_cast<std::int32_t>(engine())); };
+  int rounded_twice = 0;
+  const auto expect_fma = [&](float x, float y, float z) {
+    const float expected = std::fma(x, y, z);
+    const double sum = static_cast<double>(x) * static_cast<double>(y) + static_cast<double>(z);
+    rounded_twice += static_cast<int>(static_cast<float>(sum) != expected);
+    EXPECT_EQ(FmaInDouble<Unit>::multiply_add(x, y, z), expected) << std::hexfloat << x << ' ' << y << ' ' << z;
+  };
+  for (int i = 0; i < 1'000'000; ++i) {
+    expect_fma(std::ldexp(word(), -40 + static_cast<int>(engine() % 20)), std::ldexp(word(), -30),
+               std::ldexp(word(), -31));
+    // x·y is half of z's last place but for 2^-70, which float64 does not hold beside z.
+    const float z = 1.0F + std::ldexp(static_cast<float>(engine() % (1U << 23)), -23);
+    const float sign = engine() % 2 == 0 ? 1.0F : -1.0F;
+    expect_fma(sign * (1.0F + 0x1p-23F) * 0x1p-12F, (1.0F - 0x1p-23F) * 0x1p-12F, engine() % 2 == 0 ? z : -z);
+  }
+  EXPECT_GT(rounded_twice, 100'000);
 }
 
 TEST(Naive, GoesBackByReplayingItsStream) {

@@ -310,7 +310,7 @@ TEST(Noise, AnUnknownFormatOrNoKernelIsRefused) {
   WorkloadOptions no_kernel = options();
   no_kernel.kernel = nullptr;
   EXPECT_THROW(select_workload("noise").make(no_kernel), UsageError);
-  const Kernel absent{"absent", "", "this CPU lacks everything", {}};
+  const Kernel absent{"absent", "", "scalar", "this CPU lacks everything", {}};
   no_kernel.kernel = &absent;
   EXPECT_THROW(select_workload("noise").make(no_kernel), MissingError);
 }

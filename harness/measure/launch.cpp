@@ -57,10 +57,9 @@ std::unique_ptr<Workload> make_workload(const Cell& cell, std::string_view kerne
                    .work = cell.work});
 }
 
-/// The digest that the cell's output must have: sequential, with the scalar kernel (naive has noise of
-/// its own, and is checked against itself).
+/// The digest that the cell's output must have: sequential, with the kernel that defines the bytes of the cell's.
 std::uint64_t oracle(const Cell& cell, std::uint64_t seed) {
-  const auto workload = make_workload(cell, cell.kernel == "naive" ? "naive" : "scalar", seed);
+  const auto workload = make_workload(cell, kernel_defining(cell.kernel), seed);
   const auto executor = make_executor(select_strategy("sequential"), *workload, {});
   workload->prepare(1);
   workload->begin(0);

@@ -319,8 +319,7 @@ Cell work_of(const Cell& named) {
 Cell oracle_cell(const Cell& cell) {
   Cell oracle = work_of(cell);
   if (oracle.kernel.empty()) return oracle;
-  const std::string_view runs = oracle.kernel == "auto" ? select_kernel(oracle.kernel).name : oracle.kernel;
-  oracle.kernel = runs == "naive" ? "naive" : "scalar";
+  oracle.kernel = kernel_defining(oracle.kernel);
   return oracle;
 }
 

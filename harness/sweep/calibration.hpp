@@ -21,8 +21,8 @@ Cell factors(const Cell& cell);
 /// What is done in `cell`, without how it is run.
 Cell work_of(const Cell& cell);
 
-/// The output that is right for `cell`: what this cell makes. One worker, no strategy, the scalar kernel;
-/// the naive kernel's noise is another by nature and is compared with itself, also where "auto" is naive.
+/// The output that is right for `cell`: what this cell makes. One worker, no strategy, the kernel
+/// that defines the bytes of the cell's: scalar, or naive, whose noise is another by nature.
 /// Throws what select_kernel("auto") throws.
 Cell oracle_cell(const Cell& cell);
 

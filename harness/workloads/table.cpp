@@ -104,4 +104,12 @@ const Kernel& select_kernel(std::string_view name) {
   }
 }
 
+std::string_view kernel_defining(std::string_view name) {
+  if (name == kAuto) return select_kernel(name).bytes_of;
+  for (const Kernel& kernel : kernels()) {
+    if (kernel.name == name) return kernel.bytes_of;
+  }
+  return name;
+}
+
 }  // namespace noisefloor

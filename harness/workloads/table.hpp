@@ -49,5 +49,8 @@ const WorkloadRow& select_workload(std::string_view name);
 /// The kernel called `name`. "auto" is $NOISEFLOOR_KERNEL where that is set, else the widest that can run
 /// here. Throws UsageError for an unknown name, MissingError for one that this CPU cannot run.
 const Kernel& select_kernel(std::string_view name);
+/// The name of the kernel whose bytes `name` gives (Kernel::bytes_of), also where `name` cannot run here; an unknown
+/// name is returned as it is. "auto" is what select_kernel() makes of it, which may throw.
+std::string_view kernel_defining(std::string_view name);
 
 }  // namespace noisefloor

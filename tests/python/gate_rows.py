@@ -17,7 +17,7 @@ from tests.python.synthetic import Cell, Row
 
 CELLS: Sequence[Cell] = tuple(
     synthetic.cell(sweep="gate.kernels", workload="noise", kernel=kernel, tasks=8, task_size=65536)
-    for kernel in ("avx512", "avx2", "omp_simd", "scalar", "naive")
+    for kernel in ("avx512", "avx2", "omp_simd_avx2", "scalar", "naive")
 ) + (
     synthetic.cell(sweep="gate.spin", workload="spin", kernel="", format="", tasks=64, task_size=20000),
 )

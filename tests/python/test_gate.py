@@ -71,7 +71,7 @@ class Verdicts(Folder):
             {
                 "avx512": "OK",
                 "avx2": "REGRESSED",
-                "omp_simd": "OK",
+                "omp_simd_avx2": "OK",
                 "scalar": "OK",
                 "naive": "OK",
                 "spin": "OK",
@@ -124,7 +124,7 @@ class Verdicts(Folder):
         self.assertEqual(report.status(strict=True), 4)
 
     def test_four_slower_cells_and_six_rounds_are_not_called_ok(self) -> None:
-        slow = {kernel: 0.3 for kernel in ("avx512", "avx2", "omp_simd", "scalar")}
+        slow = {kernel: 0.3 for kernel in ("avx512", "avx2", "omp_simd_avx2", "scalar")}
         screen = self.session(slow_down=slow)
         report = self.report(screen, self.session("confirm", slow_down=slow, rounds=6, seed=2))
         self.assertEqual({words_of(report)[kernel] for kernel in slow}, {"INCONCLUSIVE"})

@@ -329,7 +329,7 @@ Settings settings_of(std::uint64_t seed, const Level& level, const Kernel& kerne
     settings["amplitude"] = level.amplitude;
   }
   settings["noise"] = "white";
-  settings["definition"] = kernel.name == "naive" ? std::string("naive") : fmt::format("{}", kNoiseVersion);
+  settings["definition"] = kernel.bytes_of == "naive" ? std::string("naive") : fmt::format("{}", kNoiseVersion);
   return settings;
 }
 

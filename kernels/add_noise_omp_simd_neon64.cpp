@@ -1,4 +1,4 @@
-// The omp_simd kernel: the scalar loops under `#pragma omp simd`: what the compiler makes of them.
+// The omp_simd_neon64 kernel: the scalar loops under `#pragma omp simd`, compiled for AArch64.
 // SPDX-License-Identifier: MIT
 #include "kernels/lane_loops.hpp"
 #include "kernels/units.hpp"
@@ -7,5 +7,5 @@ namespace noisefloor {
 namespace {
 struct Unit;
 }
-const KernelCode kOmpSimdCode = LaneLoops<Unit>::kCode;
+const KernelCode kOmpSimdNeon64Code = LaneLoops<Unit>::kCode;
 }  // namespace noisefloor
