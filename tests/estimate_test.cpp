@@ -149,11 +149,5 @@ TEST(NewestPlan, IsTheLastCalibratedOneOfThisMachine) {
   EXPECT_EQ(found->facts.at("run_id"), "2");
 }
 
-TEST(FormatSize, IsForPeople) {
-  EXPECT_EQ(format_size(0), "0 MB");
-  EXPECT_EQ(format_size(21'200'000), "21 MB");
-  EXPECT_EQ(format_size(1'540'000'000), "1.5 GB");
-}
-
 }  // namespace
 }  // namespace noisefloor

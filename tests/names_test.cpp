@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "harness/base/error.hpp"
+#include "harness/base/say.hpp"
 #include "harness/base/shared_mapping.hpp"
 
 namespace noisefloor {
@@ -129,6 +130,21 @@ TEST(SharedMapping, MemoryThatCannotBeHadIsAnErrorWithTheAmount) {
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr(std::to_string(impossible)));
   }
+}
+
+TEST(FormatSize, IsForPeopleAtEverySize) {
+  EXPECT_EQ(format_size(0), "0 bytes");
+  EXPECT_EQ(format_size(999), "999 bytes");
+  EXPECT_EQ(format_size(1000), "1.0 kB");
+  EXPECT_EQ(format_size(40'000'000), "40.0 MB");
+  EXPECT_EQ(format_size(999'960'000), "1.0 GB");
+  EXPECT_EQ(format_size(1'540'000'000), "1.5 GB");
+  EXPECT_EQ(format_size(std::numeric_limits<std::uint64_t>::max()), "18446744.1 TB");
+}
+
+TEST(Printable, ControlCharactersAreEscapedAndTheRestIsKept) {
+  EXPECT_EQ(printable("a\nb\x1b[31m\x7f"), "a\\nb\\x1b[31m\\x7f");
+  EXPECT_EQ(printable("Grüße, 世界"), "Grüße, 世界");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "harness/audio/signals.hpp"
+#include "harness/base/say.hpp"
 #include "harness/commands/command.hpp"
 #include "harness/measure/machine.hpp"
 #include "harness/measure/probes.hpp"
@@ -17,7 +18,7 @@
 namespace noisefloor {
 namespace {
 
-double gigabytes(const nlohmann::json& bytes) { return bytes.get<double>() / 1e9; }
+std::string size_of(const nlohmann::json& bytes) { return format_size(bytes.get<std::uint64_t>()); }
 
 template <class Table>
 void print_unavailable(const Table& table, std::string_view kind) {
@@ -40,8 +41,8 @@ void print(const nlohmann::json& facts) {
   const auto text = [](const nlohmann::json& value) {
     return value.is_string() ? value.get<std::string>() : value.dump();
   };
-  fmt::print("  memory    {:.1f} GB, {:.1f} GB available; huge pages {}\n", gigabytes(memory.at("bytes")),
-             gigabytes(memory.at("available_bytes")), text(memory.at("transparent_huge_pages")));
+  fmt::print("  memory    {}, {} available; huge pages {}\n", size_of(memory.at("bytes")),
+             size_of(memory.at("available_bytes")), text(memory.at("transparent_huge_pages")));
   fmt::print("  clock     {}; governor {}, boost {}, SMT {}\n", text(facts.at("clock_source")),
              text(facts.at("governor")), text(facts.at("boost")), text(facts.at("smt")));
   fmt::print("  load      {}; steal {}% since boot\n", text(facts.at("load_average")), text(facts.at("steal_percent")));
@@ -51,10 +52,10 @@ void print(const nlohmann::json& facts) {
   }
   if (memory.at("write_back_begins_bytes").is_number()) {
     fmt::print(
-        "  disk      write-back begins at {:.1f} GB unwritten, writers wait at {:.1f} GB; largest corpus here "
-        "{:.2f} GB\n",
-        gigabytes(memory.at("write_back_begins_bytes")), gigabytes(memory.at("writers_wait_bytes")),
-        gigabytes(facts.at("corpus_bytes")));
+        "  disk      write-back begins at {} unwritten, writers wait at {}; largest corpus here "
+        "{}\n",
+        size_of(memory.at("write_back_begins_bytes")), size_of(memory.at("writers_wait_bytes")),
+        size_of(facts.at("corpus_bytes")));
   }
   const std::string counters = text(facts.at("hardware_counters").at("unavailable"));
   fmt::print("  counters  {}\n", counters.empty() ? "instructions and cycles" : counters);

@@ -26,6 +26,7 @@
 #include "harness/audio/signals.hpp"
 #include "harness/base/error.hpp"
 #include "harness/base/limits.hpp"
+#include "harness/base/say.hpp"
 #include "harness/measure/counters.hpp"
 #include "harness/strategies/openmp.hpp"
 #include "harness/strategies/openmp_settings.hpp"
@@ -416,8 +417,8 @@ std::vector<Doubt> doubts(const nlohmann::json& facts) {
   }
   if (const json& limit = facts.at("memory").at("cgroup_limit_bytes"); limit.is_number()) {
     add(fmt::format(
-        "A cgroup limits memory to {:.1f} GB, the page cache included: files beyond it are read from the disk again.",
-        limit.get<double>() / 1e9));
+        "A cgroup limits memory to {}, the page cache included: files beyond it are read from the disk again.",
+        format_size(limit.get<std::uint64_t>())));
   }
   if (workers < 4) {
     add(fmt::format("Only {} CPU{} here: scaling beyond that cannot be seen.", workers,
@@ -471,10 +472,9 @@ std::vector<Doubt> doubts(const nlohmann::json& facts) {
     const double corpus = std::max(facts.at("corpus_bytes").get<double>(), kFullCorpusBytes);
     if (const double bytes = begins.get<double>(); bytes < 2 * corpus) {
       add(fmt::format(
-          "Write-back starts at {:.2f} GB of unwritten data, and the largest corpus has {:.2f} GB: outputs are written "
-          "to "
-          "the disk while they are measured. Measure fewer or shorter files, or raise vm.dirty_background_bytes.",
-          bytes / 1e9, corpus / 1e9));
+          "Write-back starts at {} of unwritten data, and the largest corpus has {}: outputs are written to the disk "
+          "while they are measured. Measure fewer or shorter files, or raise vm.dirty_background_bytes.",
+          format_size(static_cast<std::uint64_t>(bytes)), format_size(static_cast<std::uint64_t>(corpus))));
     }
   }
   if (text("/corpus_folder").empty()) {

@@ -192,10 +192,4 @@ Estimate estimate(const Plan& plan, const Plan* earlier, const Rates& rates, int
   return result;
 }
 
-std::string format_size(std::uint64_t bytes) {
-  const auto size = static_cast<double>(bytes);
-  if (size >= 999.5e6) return fmt::format("{:.1f} GB", size / 1e9);
-  return fmt::format("{:.0f} MB", size / 1e6);
-}
-
 }  // namespace noisefloor

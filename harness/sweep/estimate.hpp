@@ -50,7 +50,4 @@ std::optional<PlanFile> newest_plan(const std::string& parent, std::string_view 
 /// `earlier`: a calibrated plan of the same machine, or nullptr. `cpus`: that workers share.
 Estimate estimate(const Plan& plan, const Plan* earlier, const Rates& rates = {}, int cpus = available_workers());
 
-/// "1.5 GB", "20 MB", "0 MB".
-std::string format_size(std::uint64_t bytes);
-
 }  // namespace noisefloor

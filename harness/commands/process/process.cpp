@@ -497,16 +497,6 @@ std::uint64_t input_bytes(const TaskPlan& plan, int workers) {
   return bytes;
 }
 
-std::string bytes_text(std::uint64_t bytes) {
-  constexpr double kThousand = 1000;
-  auto value = static_cast<double>(bytes);
-  for (const std::string_view unit : {"bytes", "kB", "MB", "GB"}) {
-    if (value < kThousand) return fmt::format("{:.{}f} {}", value, unit == "bytes" ? 0 : 1, unit);
-    value /= kThousand;
-  }
-  return fmt::format("{:.1f} TB", value);
-}
-
 /// Says what a call would write; writes nothing.
 ExitStatus dry_run(const TaskPlan& plan, const Target& target, const std::vector<OutputState>& there, bool may_exist,
                    std::uint64_t there_already, const Collection& collection, const Level& level) {
@@ -539,12 +529,12 @@ ExitStatus dry_run(const TaskPlan& plan, const Target& target, const std::vector
   std::error_code error;
   while (!fs::exists(existing, error) && existing != folder_of(existing)) existing = folder_of(existing);
   const fs::space_info space = fs::space(existing, error);
-  fmt::print("size: about {} (that of the inputs; a lossy format may differ)", bytes_text(bytes));
-  if (!error) fmt::print(", free in '{}': {}", printable(target.root), bytes_text(space.available));
+  fmt::print("size: about {} (that of the inputs; a lossy format may differ)", format_size(bytes));
+  if (!error) fmt::print(", free in '{}': {}", printable(target.root), format_size(space.available));
   fmt::print("\n");
   fmt::print("noise: {}\n", level.text());
   if (!error && bytes > space.available) {
-    say(fmt::format("would fail: {} are needed, {} are free", bytes_text(bytes), bytes_text(space.available)));
+    say(fmt::format("would fail: {} are needed, {} are free", format_size(bytes), format_size(space.available)));
     ++failed;
   }
   return failed > 0 ? ExitStatus::failed : ExitStatus::done;
