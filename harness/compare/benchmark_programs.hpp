@@ -64,7 +64,8 @@ class BenchmarkPrograms : public Subject {
 
   BenchmarkOptions options_;
   ChildRunner& children_;
-  std::string folder_;  ///< for results; removed at the end
+  std::array<std::string, 2> paths_;  ///< of the programs, of equal length
+  std::string folder_;                ///< for results; removed at the end
   UniqueFd nowhere_;
   std::vector<Case> cases_;
   std::vector<Calibrated> calibrated_;

@@ -111,7 +111,7 @@ std::string_view name_of(End end) {
   return "interrupted";
 }
 
-std::string csv_field(std::string text) {
+std::string csv_field(const std::string& text) {
   if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
   std::string quoted = "\"";
   for (const char c : text) {

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: MIT
 # Beside it, in "$0.plan", a line for each benchmark: NAME NS [error TEXT | skip TEXT | crash | torn | nan | endless].
 # A time varies by up to 1.2%, with the number of launches so far.
-filter= list= out= count=
+filter='' list='' out='' count=''
 for word; do
   case $word in
     --benchmark_list_tests=true) list=1 ;;
@@ -24,7 +24,7 @@ if [ -n "$list" ]; then
   exit 0
 fi
 echo $((launches + 1)) >"$0.launches"
-entries= index=0
+entries='' index=0
 while read -r its ns how text; do
   index=$((index + 1))
   [ "$its" = "$name" ] || continue
