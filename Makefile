@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-full report test test-long test-hard check format install package clean configure build quality micro etl-table pitfalls fuzz regress gate-study history
+.PHONY: help bench bench-full report test test-long test-hard test-cluster check format install package clean configure build quality micro etl-table pitfalls fuzz regress gate-study history
 
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
@@ -26,6 +26,7 @@ help:
 	@echo 'make check      format, lint, types, then make test with warnings as errors: what CI runs'
 	@echo 'make test-long  the long tests, and the fast tests of what is compiled under sanitizers and clang'
 	@echo 'make test-hard the fast tests as they must hold anywhere: busy machine, odd paths, locales, users: hours (HARD="busy user")'
+	@echo 'make test-cluster two machines on this one, as root: a job array under Slurm loses a node; 4 minutes'
 	@echo 'make regress    BASE=REVISION: is this tree slower than that? scripts/regress --help has the options (ARGS=...)'
 	@echo 'make gate-study how often that cries wolf, and what it finds: about 100 minutes, in parts (STUDY="--budget 30m")'
 	@echo 'make history    the trend over the commits that were compared'
@@ -108,6 +109,12 @@ test-hard:
 	@scripts/bootstrap bench test long
 	@$(MAKE) bench TESTS=ON ARGS='--budget 30s'
 	@tests/hard $(HARD)
+
+# Skipped, with the reason, where there is no root.
+test-cluster:
+	@scripts/bootstrap bench cluster
+	@$(MAKE) build
+	@$(bare) python3 -B tests/cluster_test.py . $(release)/noisefloor -v
 
 # Fails on a finding, and keeps its input in build/fuzz; what was learnt stays there for the next call.
 FUZZ_SECONDS ?= 60
