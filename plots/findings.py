@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from plots import drawing, style, table
@@ -131,10 +132,11 @@ def pays_for(name: str, launches: pd.DataFrame, found: Sequence[granularity.Seri
         return Answer(text, claims)
     first = reached[0]
     same = [one.label for one in reached if overlap(one.pays, first.pays)]
-    named = launches["strategy"].isin([one.strategy for one in reached if one.label in same])
-    tasks = sorted({int(count) for count in launches.loc[named, "tasks"]})
-    count = f"{tasks[0]:,}" + (f" to {tasks[-1]:,}" if len(tasks) > 1 else "")
+    named = launches[launches["strategy"].isin([one.strategy for one in reached if one.label in same])]
+    batch = "" if counts else f"batches of {extent(named['tasks'])}tasks, "
+    where = f"{extent(named['chunk_size'], 'chunk size ')}{batch}{first.workers} workers"
     least = crossing(first.pays, counts).replace("≤ ", "")
+    most = granularity.amount(first.task_ns[-1], counts)
     if first.pays.kind == "at_most":
         what = (
             f"smallest batch measured, {least}{work}" if counts else f"shortest tasks{work} measured, {least}"
@@ -144,10 +146,9 @@ def pays_for(name: str, launches: pd.DataFrame, found: Sequence[granularity.Seri
         text = f"Batches of fewer than {least}{work} should not be parallelised"
     else:
         text = f"Tasks{work} shorter than {least} should not be parallelised"
-    batch = "" if counts else f"batches of {count} tasks, "
     text += (
-        f" ({batch}{first.workers} workers): from there on {names(same)} "
-        f"{'beats' if len(same) == 1 else 'beat'} a plain loop."
+        f" ({where}): from there on, up to {most}, the {'largest' if counts else 'longest'} measured, `{first.label}` beats a "
+        f"plain loop{tied_with(same)}."
     )
     late = reached[-1]
     if len(reached) > 1 and not overlap(late.pays, first.pays):
@@ -156,6 +157,26 @@ def pays_for(name: str, launches: pd.DataFrame, found: Sequence[granularity.Seri
     if never:
         text += f" Never faster here: {names(never)}."
     return Answer(text, claims)
+
+
+def too_few(ways: int, rounds: int) -> str:
+    """That so many rounds cannot tell the best of so many ways; empty where they can."""
+    needed = stats.least_rounds(ways)
+    return f"{rounds} rounds cannot rule out any of {ways}; {needed} could" if rounds < needed else ""
+
+
+def extent(values: pd.Series, before: str = "") -> str:
+    """ "chunk size 1, ", or "64 to 128 " without `before`; empty without a value."""
+    found = sorted({int(value) for value in values.dropna()})
+    if not found:
+        return ""
+    text = f"{found[0]:,}" + (f" to {found[-1]:,}" if len(found) > 1 else "")
+    return f"{before}{text}, " if before else f"{text} "
+
+
+def tied_with(same: Sequence[str]) -> str:
+    """What is said of those that have the same crossing as the first."""
+    return f"; the rounds cannot tell {names(same[1:])} from it" if len(same) > 1 else ""
 
 
 def overlap(a: stats.Metg, b: stats.Metg) -> bool:
@@ -185,8 +206,9 @@ def effective_for(name: str, launches: pd.DataFrame, found: Sequence[granularity
     first = reached[0]
     same = [one.label for one in reached if overlap(one.metg, first.metg)]
     text = (
-        f"From {'' if counts else 'tasks of '}{crossing(first.metg, counts)}{work} on, {names(same)} {'makes' if len(same) == 1 else 'make'} use of at least "
-        f"{threshold} of what {first.workers} workers could give{'' if counts else ' (METG)'}."
+        f"From {'' if counts else 'tasks of '}{crossing(first.metg, counts)}{work} on ({extent(launches['chunk_size'], 'chunk size ')}"
+        f"up to {granularity.amount(first.task_ns[-1], counts)}, the {'largest' if counts else 'longest'} measured), `{first.label}` "
+        f"makes use of at least {threshold} of what {first.workers} workers could give{'' if counts else ' (METG)'}{tied_with(same)}."
     )
     return Answer(text, claims)
 
@@ -214,36 +236,41 @@ def winner(run: results.Run, rows: pd.DataFrame) -> Answer:
     aside = f" Out of the race: {', '.join(unfit)}." if unfit else ""
     # As in the ranking table: by the median time.
     order = sorted(cells, key=lambda key: float(cells[key]["value"].median()))
+    perhaps = stats.perhaps_smallest(
+        np.log(pd.DataFrame({key: results.by_round(cells[key]) for key in order}))
+    )
     best = cells[order[0]]
     if not math.isfinite(best["value"].median()):
         return Answer(f"No way kept its deadline in most launches.{aside}")
     label = {key: str(labels[own.index[0]]) for key, own in cells.items()}
-    ties = [
-        label[key]
-        for key in order[1:]
-        if not stats.paired_ratio(results.by_round(cells[key]), results.by_round(best)).low > 1
-    ]
+    ties = [label[key] for key, may_be in zip(order[1:], perhaps[1:]) if may_be]
     what = naming.describe_batch(best.iloc[0])
     if len(order) < 2:
         return Answer(
             f"For {what}, only `{label[order[0]]}` was measured: there is nothing to compare it with.{aside}"
         )
-    text = f"For {what}, `{label[order[0]]}` is the fastest of {len(cells)} ways"
+    claim = "has the shortest median" if ties else "is the fastest"
+    text = f"For {what}, `{label[order[0]]}` {claim} of {len(cells)} ways"
     text += f" at {number(results.typical(best, 1e6), unit=' ms')}"
     sequential = strategies.baseline(batch, best.iloc[0])
     if sequential is not None and sequential["cell_id"].iloc[0] != best["cell_id"].iloc[0]:
         gain = stats.speed_up(results.by_round(sequential), results.by_round(best))
         text += f", {number(gain, prose.ratio, '×')} as fast as `sequential`"
-    text += (
-        f". The rounds cannot tell it from {names(ties)}.{aside}"
-        if ties
-        else f"; no other is as fast.{aside}"
-    )
+    few = too_few(len(cells), len(results.by_round(best)))
+    if few and ties:
+        text += f". {few}"
+    elif ties:
+        text += f". The rounds cannot tell it from {names(ties)}"
+        if sequential is not None and label[str(sequential["cell_id"].iloc[0])] in (label[order[0]], *ties):
+            text += "; so no way is surely faster than `sequential`"
+    else:
+        text += "; no other is as fast"
+    text += f".{aside}"
     return Answer(text, {f"fastest for {what}": frozenset([label[order[0]], *ties])})
 
 
 def chunk_size(run: results.Run, rows: pd.DataFrame) -> Answer:
-    """Which chunk sizes are safe: within 5% of the best, for the fastest strategy of each batch."""
+    """Among which chunk sizes the best one is, for the strategy of each batch with the shortest median."""
     launches = results.launch_values(rows, "wall_ns")
     launches = launches[launches["chunk_size"].notna() & launches["round"].notna()]
     parts = []
@@ -253,35 +280,40 @@ def chunk_size(run: results.Run, rows: pd.DataFrame) -> Answer:
         if not found:
             continue
         best = min(found, key=lambda one: one.best_wall.median)
-        first, last = best.near
         cell = some.iloc[0]
         length = "" if pd.isna(cell["task_ns"]) else f" of {prose.duration(float(cell['task_ns']))}"
-        doubtful = in_doubt(best)
         surely = [i for i, ratio in enumerate(best.ratios) if ratio.low > 1 and ratio.median > chunk.NEAR]
-        reach = f"chunk sizes **{first:,}–{last:,}**" if first < last else f"chunk size **{first:,}**"
-        verb = "are" if first < last else "is" if doubtful else "alone is"
-        text = f"For {int(cell['tasks']):,} {cell['work'] or cell['workload']} tasks{length}, {reach} {verb} within 5% of the best (`{best.label}`)"
-        if doubtful:
-            text += f"; the rounds cannot tell {plain(names(doubtful))} from the best"
+        of = f"For {int(cell['tasks']):,} {cell['work'] or cell['workload']} tasks{length}"
+        sizes = ranges(best.chunks, best.perhaps_best)
+        text = f"{of} the best chunk size of `{best.label}` is {'' if len(perhaps(best)) == 1 else 'among '}{sizes}"
+        if few := too_few(len(best.chunks), best.best_wall.n):
+            text += f" ({few})"
         if surely:
             worst = max(surely, key=lambda i: best.ratios[i].median)
             text += f"; chunk size {best.chunks[worst]:,} takes {number(best.ratios[worst], prose.ratio, '×')} as long"
         parts.append(text + ".")
         for one in found:
-            near = [f"{size:,}" for size in one.chunks if one.near[0] <= size <= one.near[1]]
             what = f"best chunk size of {one.label} for {naming.describe_batch(cell)}"
-            claims[what] = frozenset(near + in_doubt(one))
+            claims[what] = frozenset(f"{size:,}" for size in perhaps(one))
     return Answer(" ".join(parts), claims)
 
 
-def in_doubt(one: chunk.Series) -> list[str]:
-    """The chunk sizes that are not within 5% of the best, and that the rounds cannot tell from it either."""
-    first, last = one.near
-    return [
-        f"{size:,}"
-        for size, ratio in zip(one.chunks, one.ratios)
-        if not first <= size <= last and not ratio.low > 1
-    ]
+def perhaps(one: chunk.Series) -> list[int]:
+    """The chunk sizes that may be the best."""
+    return [size for size, may_be in zip(one.chunks, one.perhaps_best) if may_be]
+
+
+def ranges(sizes: Sequence[int], chosen: Sequence[bool]) -> str:
+    """ "**1–4**, **64**": neighbours among those measured as one range."""
+    found: list[list[int]] = []
+    after = False
+    for size, is_chosen in zip(sizes, chosen):
+        if is_chosen and after:
+            found[-1].append(size)
+        elif is_chosen:
+            found.append([size])
+        after = is_chosen
+    return ", ".join(f"**{one[0]:,}–{one[-1]:,}**" if len(one) > 1 else f"**{one[0]:,}**" for one in found)
 
 
 def distance(run: results.Run, rows: pd.DataFrame) -> Answer:
@@ -458,8 +490,9 @@ def certainty(run: results.Run, rows: pd.DataFrame) -> Answer:
     counted = f"{rounds}" if rounds == most else f"{rounds} to {most}"
     spread = stats.median_interval(100 * launches.drop_duplicates(["sweep", "cell_id"])["deviation"])
     text = (
-        f"Every cell was measured in **{counted} round{'' if most == 1 else 's'}**; the launches of the middle cell spread "
-        f"by **{spread.median:.1f}%**. {quality.describe_disturbance(run)}. Brackets hold the truth in 95 of 100 cases"
+        f"Every cell was measured in **{counted} round{'' if most == 1 else 's'}**; in half of the cells the launches "
+        f"spread by **{spread.median:.1f}%** or less. {quality.describe_disturbance(run)}. Brackets are intervals that hold the truth in 95 of 100 cases where rounds are independent; "
+        "where the machine drifts slower than that, in fewer"
     )
     if rounds < stats.LEAST_VALUES:
         text += f"; with fewer than {stats.LEAST_VALUES} rounds there are none"

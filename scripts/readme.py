@@ -231,6 +231,15 @@ def opening(run: results.Run) -> list[str]:
     return [f"**{prose.capital(run.disturbance.sentence)}.**", ""] if run.disturbance.is_busy else []
 
 
+def of_measure(name: str) -> str:
+    """What a ratio in a pitfall's measure is of."""
+    return {
+        "wall_ns": "the time",
+        "peak_rss_bytes": "the memory",
+        "first_result_ns": "the time to the first result",
+    }.get(name, name.removesuffix("_ns").removesuffix("_bytes").replace("_", " "))
+
+
 def gallery(run: results.Run) -> str:
     """The pitfalls as Markdown: those that cost most here, those that hang or are wrong, and those that do no harm."""
     facts = {str(one["name"]): one for one in pitfalls.facts_of(run)}
@@ -246,14 +255,19 @@ def gallery(run: results.Run) -> str:
     costly.sort(key=lambda one: -one.ratio.median if one.ratio is not None else 0.0)
     broken = [one for one in found if one.ratio is None and one.verdict.startswith(("reproduced", "hang"))]
     lines = ["| pitfall | why it loses | here |", "| --- | --- | --- |"]
-    lines += [line(one, pitfalls.ratio_text(one.ratio)) for one in costly[:GALLERY] if one.ratio is not None]
+    lines += [
+        line(one, f"{pitfalls.ratio_text(one.ratio)} {of_measure(str(facts[one.name]['measure']))}")
+        for one in costly[:GALLERY]
+        if one.ratio is not None
+    ]
     lines += [line(one, "hangs" if one.verdict.startswith("hang") else "wrong") for one in broken]
     others = [f"`{one.name}`" for one in costly[GALLERY:]]
     unseen = [f"`{one.name}` ({document.cell(one.verdict)})" for one in found if one not in costly + broken]
     rounds = int(run.observations["round"].nunique())
     lines += [
         "",
-        f"What the bad variant takes over its cure, in {plural(rounds, 'round')}; median, 95% interval.",
+        f"What the bad variant takes over its cure, in {plural(rounds, 'round')} of one run; median, 95% interval, which does "
+        "not hold what differs from one run to the next.",
     ]
     if others:
         lines += ["", f"Smaller, but there: {', '.join(others)}."]

@@ -27,6 +27,7 @@ class Series:
     chunks: list[int]
     ratios: list[stats.Estimate]
     best: int
+    perhaps_best: list[bool]  # of each chunk size; stats.perhaps_smallest()
     best_wall: stats.Estimate  # ns per iteration
 
     @property
@@ -50,8 +51,11 @@ def series(launches: pd.DataFrame) -> list[Series]:
         best = best_chunk(rows)
         ratios = [stats.paired_ratio(cells[chunk], cells[best]) for chunk in cells]
         strategy = str(rows["strategy"].iloc[0])
+        perhaps = stats.perhaps_smallest(np.log(pd.DataFrame(cells)))
         found.append(
-            Series(strategy, str(label), list(cells), ratios, best, stats.median_interval(cells[best]))
+            Series(
+                strategy, str(label), list(cells), ratios, best, perhaps, stats.median_interval(cells[best])
+            )
         )
     return sorted(found, key=lambda one: (naming.strategy_rank(one.strategy), one.label))
 

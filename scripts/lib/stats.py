@@ -117,6 +117,41 @@ def levels(logs: Any) -> Any:
     return logs.sub(drift, axis=0).median()
 
 
+def _each(ways: int, confidence: float) -> float:
+    """The two-sided confidence of one of the comparisons of perhaps_smallest()."""
+    return 1 - 2 * (1 - confidence) / max(1, ways - 1)
+
+
+def perhaps_smallest(logs: npt.ArrayLike, confidence: float = 0.95) -> list[bool]:
+    """Which columns of a table of logarithms (one row per round; nan where there is no value) may be the smallest: the
+    one with the truly smallest median differences is among them in at least `confidence` of cases, however many there
+    are and whatever shape their noise has.
+
+    A column leaves where the exact interval of its differences from some other one lies above zero. The truly smallest
+    can leave only by one of its own comparisons, of which each has its share of the error (Hsu, "Multiple Comparisons",
+    1996, chapter 4; Bonferroni's inequality). Rounds are taken for independent."""
+    matrix = np.asarray(logs, dtype=float)
+    ways = matrix.shape[1]
+    each = _each(ways, confidence)
+
+    def surely_above(i: int, j: int) -> bool:
+        with np.errstate(invalid="ignore"):  # inf - inf: the round says nothing
+            differences = matrix[:, i] - matrix[:, j]
+        found = np.sort(differences[~np.isnan(differences)])
+        rank = interval_rank(found.size, each) if found.size >= LEAST_VALUES else 0
+        return rank > 0 and bool(found[rank - 1] > 0)
+
+    return [not any(surely_above(i, j) for j in range(ways) if j != i) for i in range(ways)]
+
+
+def least_rounds(ways: int, confidence: float = 0.95) -> int:
+    """The fewest rounds in which perhaps_smallest() can rule out any of so many ways."""
+    rounds = LEAST_VALUES
+    while interval_rank(rounds, _each(ways, confidence)) == 0:
+        rounds += 1
+    return rounds
+
+
 def paired_log_ratios(a: Any, b: Any) -> Any:
     """ln(a / b) by round, of the rounds that both have. `a` and `b`: Series of positive values, indexed
     by round, one value per round (else ValueError). inf, longer than all others, gives inf or -inf; where both are, the

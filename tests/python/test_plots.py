@@ -381,7 +381,7 @@ class Deliveries(Folder):
 class Near(unittest.TestCase):
     def test_the_range_within_5_percent_is_the_one_around_the_best(self) -> None:
         ratios = [stats.Estimate(r, r, r, 6) for r in (1.04, 1.2, 1.03, 1.0, 1.05, 1.5)]
-        one = chunk.Series("openmp", "openmp", [1, 2, 4, 8, 16, 32], ratios, 8, ratios[0])
+        one = chunk.Series("openmp", "openmp", [1, 2, 4, 8, 16, 32], ratios, 8, [True] * 6, ratios[0])
         self.assertEqual(one.near, (4, 16))
         self.assertEqual(chunk.describe_near(one), "within 5%: 4 to 16")
 

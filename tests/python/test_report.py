@@ -319,6 +319,9 @@ class Verdict(Folder):
         # Two workers and 1 µs a task: as fast as sequential where the task takes 1 µs, 75% efficient at 3 µs.
         said = self.answers(synthetic.observations(cells, noise=0.01, rounds=12))
         text = said["From which task size on?"]
+        self.assertRegex(
+            text, r"chunk size 1, batches of 1,000 tasks, 2 workers.* up to 256 µs, the longest measured"
+        )
         found = re.search(r"shorter than \*\*([\d.]+) (ns|µs) \[.*\]\*\* should not be parallelised", text)
         assert found is not None, text
         self.assertAlmostEqual(float(found[1]) * (1 if found[2] == "ns" else 1000), 1000, delta=60)
@@ -338,7 +341,11 @@ class Verdict(Folder):
     def test_ties_are_said_and_clear_winners_are_alone(self) -> None:
         cells = [synthetic.cell(), *(synthetic.cell(strategy=s, workers=2) for s in ("tbb", "openmp"))]
         tied = self.answers(synthetic.observations(cells, rounds=9))["Which strategy?"]
-        self.assertIn("The rounds cannot tell it from", tied)
+        self.assertRegex(tied, "has the shortest median of 3 ways.*The rounds cannot tell it from")
+        equal = self.answers(synthetic.observations(cells, lambda c: 1e6, rounds=9))["Which strategy?"]
+        self.assertIn("no way is surely faster than `sequential`", equal)
+        few = self.answers(synthetic.observations(cells, lambda c: len(c["strategy"]) * 1e6, rounds=5))
+        self.assertIn("5 rounds cannot rule out any of 3; 6 could", few["Which strategy?"])
         clear = self.answers(
             synthetic.observations(
                 cells, lambda c: {"tbb": 1e6, "openmp": 2e6}.get(c["strategy"], 4e6), rounds=9
@@ -381,13 +388,12 @@ class Verdict(Folder):
         times = {1: 1e6, 4: 1.01e6, 16: 1.2e6, 64: 2e6}
         rows = synthetic.observations(cells, lambda c: times[c["chunk_size"]], noise=0.002, rounds=9)
         clear = self.answers(rows)["With which chunk size?"]
-        self.assertRegex(
-            clear, r"chunk sizes \*\*1–4\*\* are within 5%.*; chunk size 64 takes \*\*(1\.9|2\.0)"
-        )
+        self.assertRegex(clear, r"best chunk size of `tbb` is \*\*1\*\*; chunk size 64 takes \*\*(1\.9|2\.0)")
         for row in rows:
             if row["chunk_size"] == 16 and row["round"] % 2:
                 row["wall_ns"] = round(0.7 * row["wall_ns"])
-        self.assertIn("cannot tell 16 from the best", self.answers(rows)["With which chunk size?"])
+        text = self.answers(rows)["With which chunk size?"]
+        self.assertRegex(text, r"best chunk size of `tbb` is among \*\*1\*\*, \*\*16\*\*;")
 
     def test_python_is_set_against_ours_of_the_same_chunk_size(self) -> None:
         cells = [synthetic.cell(strategy="tbb", workers=2, chunk_size=n) for n in (1, 64)]
@@ -438,10 +444,13 @@ class Verdict(Folder):
                 if row["strategy"] == "tbb" and row["round"] < count:
                     synthetic.time_out(row, 50e6)
             said = self.answers(rows)
-            self.assertIn(
-                f"`{'tbb' if count == 1 else 'openmp'} · 2 workers` is the fastest of 3",
-                said["Which strategy?"],
+            # Where it overran in 5 of 9 rounds and was faster in 4, the rounds do not tell which is better.
+            first = (
+                "`tbb · 2 workers` is the fastest"
+                if count == 1
+                else "`openmp · 2 workers` has the shortest median"
             )
+            self.assertIn(f"{first} of 3 ways", said["Which strategy?"])
             sure = said["How sure?"]
             if count == 1:
                 self.assertIn("1 more launches overran theirs and count as longer than all others", sure)
