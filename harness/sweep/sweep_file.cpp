@@ -97,6 +97,11 @@ std::string axis_value(const toml::node& node, const Axis& axis, const std::stri
   }
 }
 
+std::string text_of(const toml::node& node, std::string_view key, const std::string& path) {
+  if (const auto* text = node.as_string()) return text->get();
+  Place(path, node.source()).fail(fmt::format("{} must be a text in quotes", key));
+}
+
 /// The value of an axis of words: a text as a person types it, or an array of words.
 std::string words_value(const toml::node& node, const Axis& axis, const std::string& path) {
   const Place place(path, node.source());
@@ -156,11 +161,6 @@ const Axis& axis_of_key(const toml::key& key, const std::string& path, std::span
   std::vector<std::string_view> choices(other_keys.begin(), other_keys.end());
   for (const std::string_view name : settable_axes()) choices.push_back(name);
   Place(path, key.source()).fail(unknown_name("axis", key.str(), choices));
-}
-
-std::string text_of(const toml::node& node, std::string_view key, const std::string& path) {
-  if (const auto* text = node.as_string()) return text->get();
-  Place(path, node.source()).fail(fmt::format("{} must be a text in quotes", key));
 }
 
 int count_of(const toml::node& node, std::string_view key, int least, int most, const std::string& path) {
