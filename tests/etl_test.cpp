@@ -573,7 +573,7 @@ TEST_F(Etl, RefusesWhatCannotBeMeant) {
   EXPECT_THROW(make_etl(bad), UsageError);
   EXPECT_THROW(EtlWorkload({}, options(-1.0)), UsageError);
   EXPECT_THROW(EtlWorkload({}, options(std::numeric_limits<double>::quiet_NaN())), UsageError);
-  const Kernel elsewhere{"elsewhere", "", "needs another CPU", {}};
+  const Kernel elsewhere{"elsewhere", "", "scalar", "needs another CPU", {}};
   EtlOptions unavailable = options();
   unavailable.kernel = &elsewhere;
   EXPECT_THROW(EtlWorkload({}, unavailable), MissingError);
@@ -581,7 +581,7 @@ TEST_F(Etl, RefusesWhatCannotBeMeant) {
 
 TEST_F(Etl, AKernelWithoutCodeForAFileIsSaidForThatFile) {
   write_sound(folder_ / "in.wav", wav_facts(SampleType::float64, 1, 8000, 0), ramp<double>(100, 1, 1));
-  Kernel partial{"partial", "", "", select_kernel("scalar").add_noise};
+  Kernel partial{"partial", "", "scalar", "", select_kernel("scalar").add_noise};
   partial.add_noise.f64 = nullptr;
   EtlOptions how = options();
   how.kernel = &partial;

@@ -138,8 +138,8 @@ class KernelObjects(unittest.TestCase):
             "scalar": ([r"vfmadd\w+ss"], ["%zmm", "%ymm", r"vfmadd\w+ps"]),
             "scalar_libm": (["fmaf"], ["%zmm", "%ymm", "vfmadd", "%k[1-7]"]),
             "naive": ([], ["%zmm", "%ymm", "vfmadd"]),
-            "naive_avx2": (["%ymm"], ["%zmm", "%k[1-7]"]),
-            "naive_avx512": (["%zmm"], []),
+            "naive_avx2": ([r"v\w+ss "], ["%zmm", "%k[1-7]"]),
+            "naive_avx512": ([r"v\w+ss "], []),
         }
         for kernel, (present, absent) in holds.items():
             text = instructions(self.kernels[kernel])

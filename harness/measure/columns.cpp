@@ -76,10 +76,7 @@ constexpr Column kMeasures[] = {
      "ns"},
     {"task_longest_ns", "time of its longest task in the same pass", "", "ns"},
     {"task_longest_percent", "share of the longest task in the time of all: 100 is all of it", "", "percent"},
-    {"digest",
-     "of the output, 16 hexadecimal digits: equal for every strategy and kernel (but naive and naive_native, equal to "
-     "each other)",
-     "", ""},
+    {"digest", "of the output, 16 hexadecimal digits: equal for every strategy and kernel but the naive ones", "", ""},
     {"started_ns", "when the repetition started, since the epoch", "", "ns"},
     {"seed", "of the noise", "", ""},
     {"status", "ok, failed, wrong_output, timeout or skipped", "", ""},
