@@ -15,11 +15,12 @@ TEST(Columns, AreTheContractInItsOrder) {
   EXPECT_EQ(
       csv_header(),
       "schema,run_id,machine_id,build_id,git_sha,arm,round,attempt,order,launch,repetition,cell_id,sweep,workload,"
-      "strategy,delivery,kernel,format,workers,tasks,task_size,task_ns,chunk_size,schedule,runtime,ship,transport,"
+      "work,library,command,inputs,unchecked,work_id,strategy,delivery,kernel,format,workers,tasks,task_size,task_ns,"
+      "chunk_size,schedule,runtime,ship,transport,"
       "pool,bind,wait_policy,output_mode,pitfall,variant,iterations,wall_ns,user_cpu_ns,system_cpu_ns,cpu_percent,"
       "first_result_ns,peak_rss_bytes,minor_faults,major_faults,voluntary_switches,involuntary_switches,"
       "steal_ticks,run_delay_ns,others_cpu_ns,disturbed_ns,disturbance_note,instructions,cycles,samples,bytes_read,"
-      "bytes_written,extract_ns,transform_ns,load_ns,digest,"
+      "bytes_written,extract_ns,transform_ns,load_ns,task_median_ns,task_longest_ns,task_longest_percent,digest,"
       "started_ns,seed,status,message");
 }
 

@@ -129,7 +129,7 @@ class Explained(ExamplesTest):
         self.assertGreater(len(found), 10)
 
     def test_programs_of_others_and_unknown_names_are_refused(self) -> None:
-        self.assertIn("scripts/reference", self.program("explain", "python_loop", status=2))
+        self.assertIn("unknown strategy", self.program("explain", "python_loop", status=2))
         self.assertIn("did you mean 'openmp'", self.program("explain", "opnmp", status=2))
 
 

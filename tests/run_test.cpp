@@ -240,7 +240,7 @@ TEST_F(RunTest, DryRunPrintsTheCellsAndLeavesNothing) {
   EXPECT_EQ(result.out.find('\n'), result.out.size() - 1);
   EXPECT_THAT(result.err, AllOf(HasSubstr("1 cells, 2 launches"),
                                 HasSubstr("about 1 s: 1 cells from their tasks, of which one of a kind was timed"),
-                                HasSubstr("disk: about 0 MB"), HasSubstr("memory: about")));
+                                HasSubstr("disk: about 0 bytes"), HasSubstr("memory: about")));
   EXPECT_FALSE(fs::exists(folder_ + "/cache"));
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 3);  // tiny.toml, out, err
 }

@@ -173,7 +173,8 @@ TEST(Subcommands, HelpOpensWithWhatItIsForAndAnExample) {
     EXPECT_EQ(parse(program(), "1", with(path, {"--help"}))(), ExitStatus::done);
     std::fflush(stdout);
     const std::string help = ::testing::internal::GetCapturedStdout();
-    EXPECT_THAT(help, HasSubstr("\n\nExample: " + command.examples.front() + "\n"));
+    const std::string label = command.examples.size() == 1 ? "\n\nExample: " : "\n\nExamples:\n  ";
+    EXPECT_THAT(help, HasSubstr(label + command.examples.front() + "\n"));
     for (const Argument& argument : command.arguments) EXPECT_THAT(help, HasSubstr("  " + argument.name));
     EXPECT_TRUE(std::isupper(static_cast<unsigned char>(help.front()))) << help;
   });

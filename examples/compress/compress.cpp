@@ -1,7 +1,9 @@
 // Compress buffers with zlib: tasks of very uneven length, since the buffers differ in size and in what is in them.
 // Finding: chunks lose. The longest buffers end up in one chunk and one worker waits for the other; hand them out one
-// at a time (schedule dynamic, chunk size 1), as the figure "With which chunk size?" shows. SPDX-License-Identifier:
-// MIT c++ -std=c++17 -O2 -shared -fPIC compress.cpp -o compress.so -lz
+// at a time (schedule dynamic, chunk size 1), as the figure "With which chunk size?" shows.
+//
+// SPDX-License-Identifier: MIT
+// c++ -std=c++17 -O2 -shared -fPIC compress.cpp -o compress.so -lz
 #include <noisefloor/work.h>
 #include <zlib.h>
 

@@ -1,7 +1,9 @@
 // A five-point stencil over a grid of 64 MiB: every task takes some rows from memory and writes them back, and does
 // next to nothing in between. Finding: it does not scale with the CPUs but with the memory; the figure "How far does it
-// scale?" ends early, and neither strategy nor chunk size makes up for it. SPDX-License-Identifier: MIT c++ -std=c++17
-// -O3 -shared -fPIC stencil.cpp -o stencil.so
+// scale?" ends early, and neither strategy nor chunk size makes up for it.
+//
+// SPDX-License-Identifier: MIT
+// c++ -std=c++17 -O3 -shared -fPIC stencil.cpp -o stencil.so
 #include <noisefloor/work.h>
 
 #include <cstring>

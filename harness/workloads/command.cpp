@@ -128,10 +128,12 @@ struct ThreadFiles {
 };
 
 ThreadFiles& thread_files() {
-  // A forked worker shares the descriptors of the one that it was forked from, and must not share the files.
+  // A forked worker must not share the files of the one that it was forked from. Nor may it close them: their numbers
+  // may be those of other files here.
   thread_local pid_t owner = 0;
   thread_local std::unique_ptr<ThreadFiles> files;
-  if (files == nullptr || owner != ::getpid()) {
+  if (owner != ::getpid()) {
+    static_cast<void>(files.release());
     files = std::make_unique<ThreadFiles>();
     owner = ::getpid();
   }
