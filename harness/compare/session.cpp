@@ -491,11 +491,9 @@ class Measurement {
     Outcome& verdict = session_.verdict;
     if (count(Outcome::failed) > 0) {
       verdict = Outcome::failed;
-    } else if (control_differs_) {
-      verdict = Outcome::inconclusive;
-    } else if (count(Outcome::regressed) > 0) {
+    } else if (count(Outcome::regressed) > 0 && !control_differs_) {
       verdict = Outcome::regressed;
-    } else if (count(Outcome::inconclusive) > 0 || blind == judged_cases) {
+    } else if (control_differs_ || count(Outcome::inconclusive) > 0 || blind == judged_cases) {
       verdict = Outcome::inconclusive;
     } else {
       verdict = count(Outcome::improved) > 0 ? Outcome::improved : Outcome::ok;
