@@ -505,9 +505,9 @@ class Ranks::Job::SharedWorkload : public Workload {
     job_.command(Command::prepare, iterations, [&] { job_.work->prepare(iterations); });
   }
   /// The other ranks are told with the order to run.
-  void begin(std::uint32_t iteration) override {
-    job_.iteration = iteration;
-    mine_->begin(iteration);
+  void begin(std::uint32_t number) override {
+    job_.iteration = number;
+    mine_->begin(number);
   }
   void clean() override {
     job_.command(Command::clean, 0, [&] { mine_->clean(); });
@@ -546,13 +546,13 @@ class Ranks::Job::RankExecutor : public Executor {
   }
 
   [[nodiscard]] WorkerUsage worker_usage() const override {
-    const auto ranks = job_.command(Command::usage, 0, [&] { return gather(RankUsage{}); });
+    const auto used = job_.command(Command::usage, 0, [&] { return gather(RankUsage{}); });
     WorkerUsage sum;
-    for (std::size_t rank = 1; rank < ranks.size(); ++rank) {  // who measures counts itself
-      sum.usage += ranks[rank].usage;
-      if (!ranks[rank].peak_known) sum.peak_rss_bytes.reset();
-      if (sum.peak_rss_bytes) *sum.peak_rss_bytes += ranks[rank].peak_rss_bytes;
-      sum.other_cpus += ranks[rank].cpus;
+    for (std::size_t rank = 1; rank < used.size(); ++rank) {  // who measures counts itself
+      sum.usage += used[rank].usage;
+      if (!used[rank].peak_known) sum.peak_rss_bytes.reset();
+      if (sum.peak_rss_bytes) *sum.peak_rss_bytes += used[rank].peak_rss_bytes;
+      sum.other_cpus += used[rank].cpus;
     }
     sum.other_cpus += cpu_times(job_.told_cpus);
     return sum;
